@@ -1,0 +1,156 @@
+"""The command line of train.py: a recipe's name, then every field of it as an option."""
+
+import contextlib
+import dataclasses
+import io
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, make_dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from typing_extensions import Doc
+
+from . import folders, recipes, runs
+from .errors import GenmodelsError, RecipeError
+from .progress import Stopped
+from .recipes import RECIPES, Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Where and how a recipe is trained."""
+
+    run_dir: Annotated[
+        Path | None, Doc("The run folder; None makes the next free runs/<recipe>-<n>.")
+    ] = None
+    data_dir: Annotated[
+        Path | None, Doc("Folder of the data sets; None takes GENMODELS_DATA, else data/.")
+    ] = None
+    device: Annotated[
+        Literal["auto", "cpu", "cuda", "mps"], Doc("Where to compute; auto takes the fastest.")
+    ] = "auto"
+    resume: Annotated[
+        bool, Doc("Go on from the last committed epoch of --run-dir, with its recipe.")
+    ] = False
+    title: Annotated[str, Doc("A name for people; by default the recipe's.")] = ""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Trains; gives the exit status: 0 done, 2 a mistake (in one sentence), 130 stopped."""
+    folder = None
+    try:
+        name, recipe, options = parse(arguments)
+        folder = prepare_folder(name, options)
+        if options.resume:
+            name, recipe = recorded(folder, recipe, arguments)
+        # Only now, so that a mistake is told at once: torch takes seconds to load.
+        from . import training
+
+        training.fit(
+            name,
+            recipe,
+            folder,
+            device=options.device,
+            data_folder=options.data_dir,
+            resume=options.resume,
+            title=options.title,
+        )
+    except GenmodelsError as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        if folder is not None and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+        return 2
+    except Stopped as stopped:
+        print(f"{stopped}; go on with: python train.py {name} --run-dir {folder} --resume")
+        return 130
+    print(f"done: {folder}")
+    return 0
+
+
+def parse(arguments: Sequence[str]) -> tuple[str, Recipe, Options]:
+    """The recipe's name, the recipe with its changes, and the other options. Raises RecipeError."""
+    configs = {name: (recipe.title, _options_of(recipe)) for name, recipe in RECIPES.items()}
+    chosen = arguments[0] if arguments else ""
+    if not chosen.startswith("-"):
+        recipes.named(chosen)
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            both = tyro.extras.overridable_config_cli(
+                configs, prog="train.py", args=list(arguments)
+            )
+    except SystemExit as error:
+        if error.code:
+            raise RecipeError(_sentence(complaint.getvalue())) from error
+        raise
+    recipe_class = type(RECIPES[chosen])
+    recipe = recipe_class(**_part(both, recipe_class))
+    recipe.check()
+    return chosen, recipe, Options(**_part(both, Options))
+
+
+def prepare_folder(name: str, options: Options) -> Path:
+    """The folder to train in: new, empty, or one to resume. Raises RecipeError."""
+    folder = options.run_dir
+    if options.resume:
+        if folder is None:
+            raise RecipeError("--resume needs --run-dir with the run to go on with.")
+        return runs.find(folder.absolute()).path
+    if folder is None:
+        return runs.new_folder(name)
+    folder = folder.expanduser().absolute()
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise RecipeError(
+            f"{folder} is not empty; choose another --run-dir, or go on with it by --resume."
+        )
+    if folder.parent == folders.runs() and (folders.CHECKPOINTS / folder.name).exists():
+        raise RecipeError(f"{folder.name} is the id of a shipped run; choose another --run-dir.")
+    if not runs.ID.fullmatch(folder.name):
+        raise RecipeError(
+            f"{folder.name!r} cannot be a run's id: use small letters, digits, dots and dashes."
+        )
+    return folder
+
+
+def recorded(folder: Path, typed: Recipe, arguments: Sequence[str]) -> tuple[str, Recipe]:
+    """The recipe of the run to resume. Only its number of epochs may be changed.
+
+    Raises RecipeError when the arguments ask for anything else, or nothing is left to do.
+    """
+    run = runs.open_run(folder)
+    words = {re.split("=", word)[0] for word in arguments}
+    for field in recipes.field_types(type(typed)):
+        given = "--" + field.replace("_", "-") in words
+        if (
+            given
+            and field != "epochs"
+            and getattr(typed, field) != getattr(run.recipe, field, None)
+        ):
+            raise RecipeError(
+                f"{run.id} was begun with {field.replace('_', ' ')} "
+                f"{getattr(run.recipe, field, None)}, and a resumed training cannot change it."
+            )
+    if run.status().state == "done":
+        raise RecipeError(f"{run.id} is trained to its end; start a new run for more epochs.")
+    epochs = typed.epochs if "--epochs" in words else run.recipe.epochs
+    return run.info["recipe_name"], dataclasses.replace(run.recipe, epochs=epochs)
+
+
+def _options_of(recipe: Recipe):
+    """Recipe and options as one flat dataclass, as the command line shows them."""
+    both = make_dataclass("Both", [], bases=(Options, type(recipe)), frozen=True, kw_only=True)
+    return both(**dataclasses.asdict(recipe))
+
+
+def _part(both, part: type) -> dict:
+    return {field.name: getattr(both, field.name) for field in dataclasses.fields(part)}
+
+
+def _sentence(box: str) -> str:
+    """The first sentence of the box in which tyro prints a mistake."""
+    lines = [line.strip("│╭╮╰╯─ ") for line in box.splitlines()]
+    rule = next((i for i, line in enumerate(box.splitlines()) if i and "────" in line), len(lines))
+    return " ".join(line for line in lines[1:rule] if line).rstrip(".") + "; see --help."

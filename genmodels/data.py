@@ -1,0 +1,215 @@
+"""Data sets, whole, as uint8 tensors in memory.
+
+torchvision reads and downloads them. Imagenette is resized and centre-cropped once, into the
+cache; the data folder may be read-only.
+"""
+
+import hashlib
+import os
+import urllib.error
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+from torchvision import datasets
+from torchvision.transforms import functional
+
+from . import folders
+from .errors import DataError
+from .recipes import DATASETS
+from .runs import write_atomic
+
+Split = Literal["train", "val"]
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how many are done and how many there are."""
+
+IMAGENETTE_FOLDER = "imagenette2-160"
+# Changes whenever the pictures below would come out different.
+PREPARATION = "shorter side to 64 with antialias, centre crop, RGB"
+
+
+@dataclass(frozen=True)
+class Images:
+    """A split of a data set.
+
+    `pixels` is uint8 [n, channels, height, width], `labels` int64 [n]. `fingerprint` is the
+    SHA-256 of both; `source` says where they came from.
+    """
+
+    pixels: Tensor
+    labels: Tensor
+    fingerprint: str
+    source: str
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def first(self, limit: int | None) -> "Images":
+        """The first `limit` images; all for None."""
+        if limit is None or limit >= len(self):
+            return self
+        pixels, labels = self.pixels[:limit], self.labels[:limit]
+        source = f"{self.source}, the first {limit}"
+        return Images(pixels, labels, _fingerprint(pixels, labels), source)
+
+
+def to_float(pixels: Tensor) -> Tensor:
+    """uint8 pixels as float32 in [0, 1]."""
+    return pixels.float().div_(255)
+
+
+def available(dataset: str, folder: Path | None = None) -> bool:
+    """Whether the data set is there without a download."""
+    folder = folder or folders.data()
+    if dataset == "mnist":
+        return (folder / "MNIST" / "raw").is_dir()
+    return (folder / IMAGENETTE_FOLDER).is_dir()
+
+
+def load(
+    dataset: str, split: Split, folder: Path | None = None, progress: Progress | None = None
+) -> Images:
+    """A split of a data set by name, downloaded into `folder` when it is missing.
+
+    `val` is MNIST's official test set, and Imagenette's val folder. Raises DataError.
+    """
+    folder = folder or folders.data()
+    progress = progress or (lambda what, done, total: None)
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f"{folder} is a file; name the folder that holds the data sets.")
+    if dataset == "mnist":
+        return _mnist(folder, split, progress)
+    return _imagenette(folder, split, progress)
+
+
+def _mnist(folder: Path, split: Split, progress: Progress) -> Images:
+    raw = folder / "MNIST" / "raw"
+    way = f"copy the four idx files into {raw}"
+    _download("mnist", folder, way, progress)
+    try:
+        mnist = datasets.MNIST(folder, train=split == "train", download=False)
+    except (RuntimeError, ValueError, OSError, AssertionError) as error:
+        raise DataError(
+            f"{raw} holds no complete MNIST ({error}); "
+            f"delete the folder to download it again, or {way}."
+        ) from error
+    pixels, labels = mnist.data[:, None].contiguous(), mnist.targets
+    return Images(
+        pixels, labels, _fingerprint(pixels, labels), f"torchvision MNIST {split}, idx files"
+    )
+
+
+def _imagenette(folder: Path, split: Split, progress: Progress) -> Images:
+    root = folder / IMAGENETTE_FOLDER
+    way = f"copy the folders train and val of {IMAGENETTE_FOLDER} into {root}"
+    _download("imagenette", folder, way, progress)
+    try:
+        imagenette = datasets.Imagenette(folder, split=split, size="160px", download=False)
+    except (RuntimeError, ValueError, OSError) as error:
+        raise DataError(
+            f"{root} holds no complete Imagenette ({error}); "
+            f"delete the folder to download it again, or {way}."
+        ) from error
+    files = [(Path(path), label) for path, label in imagenette._samples]
+    listing = "\n".join(
+        f"{path.parent.name}/{path.name} {path.stat().st_size}" for path, _ in files
+    )
+    key = hashlib.sha256(f"{PREPARATION}\n{listing}".encode()).hexdigest()[:16]
+    cached = folders.cache() / "data" / f"imagenette-{split}-{key}.safetensors"
+    images = _read_cached(cached)
+    if images is None:
+        images = _prepare(files, split, progress)
+        metadata = {"fingerprint": images.fingerprint, "source": images.source}
+        tensors = {"pixels": images.pixels, "labels": images.labels}
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(cached, save(tensors, metadata))
+    return images
+
+
+def _read_cached(path: Path) -> Images | None:
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata()
+            return Images(
+                file.get_tensor("pixels"),
+                file.get_tensor("labels"),
+                metadata["fingerprint"],
+                metadata["source"],
+            )
+    except SafetensorError:
+        # A cache is made again, whatever happened to it.
+        return None
+
+
+def _prepare(files: list[tuple[Path, int]], split: Split, progress: Progress) -> Images:
+    """Decodes and resizes all images, on all cores (Pillow releases Python's lock)."""
+    pixels = torch.empty(len(files), *DATASETS["imagenette"].shape, dtype=torch.uint8)
+    sizes: set[tuple[int, int]] = set()
+
+    def prepare(index: int) -> None:
+        path = files[index][0]
+        try:
+            with Image.open(path) as image:
+                sizes.add(image.size)
+                pixels[index] = functional.pil_to_tensor(fit(image, 64))
+        except (OSError, ValueError, SyntaxError) as error:
+            raise DataError(
+                f"{path} is damaged ({error}); replace it, or delete the data set's folder "
+                "to download it again."
+            ) from error
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for done, _ in enumerate(pool.map(prepare, range(len(files))), 1):
+            if done % 64 == 0 or done == len(files):
+                progress(f"Preparing Imagenette ({split})", done, len(files))
+    labels = torch.tensor([label for _, label in files])
+    stored = f"{sizes.pop()}" if len(sizes) == 1 else "of several sizes"
+    source = f"torchvision Imagenette {split}, 160px folder, JPEG files {stored}, {PREPARATION}"
+    return Images(pixels, labels, _fingerprint(pixels, labels), source)
+
+
+def fit(image: Image.Image, size: int) -> Image.Image:
+    """An RGB picture of size x size: the shorter side resized, the longer one cropped."""
+    return functional.center_crop(functional.resize(image.convert("RGB"), size), [size, size])  # pyright: ignore[reportArgumentType, reportReturnType]
+
+
+def _download(dataset: str, folder: Path, way: str, progress: Progress) -> None:
+    """Fetches a data set that is missing, by torchvision's own means."""
+    if available(dataset, folder):
+        return
+    title = DATASETS[dataset].title
+    progress(f"Downloading {title}", 0, 1)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if dataset == "mnist":
+            datasets.MNIST(folder, download=True)
+        else:
+            datasets.Imagenette(folder, split="train", size="160px", download=True)
+    except (urllib.error.URLError, RuntimeError, OSError) as error:
+        raise DataError(
+            f"{title} is not in {folder} and could not be downloaded ({error}): "
+            f"connect to the network and try again, or {way}."
+        ) from error
+    progress(f"Downloading {title}", 1, 1)
+
+
+def _fingerprint(*tensors: Tensor) -> str:
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def batches(count: int, size: int) -> Iterable[slice]:
+    """Slices of `size` that cover `count`, the last one possibly smaller."""
+    return (slice(start, min(start + size, count)) for start in range(0, count, size))

@@ -1,0 +1,105 @@
+"""The networks and what they can do. A family is one file here and its recipes.
+
+Images are float32 [n, channels, height, width] in [0, 1], latents float32 [n, latent_dim].
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ..recipes import Recipe
+
+
+class Turn(NamedTuple):
+    """One move of a training step: the networks that move and the loss they descend."""
+
+    networks: tuple[str, ...]
+    loss: Tensor
+    measured: dict[str, Tensor]
+    """Means over the batch, for the learning curves."""
+
+
+class Model(nn.Module):
+    """The networks of one recipe. Its children are the networks, by name.
+
+    What a model can do is asked by `hasattr`: `decode`, `encode`, `discriminate`.
+    """
+
+    def __init__(self, recipe: Recipe):
+        super().__init__()
+        self.recipe = recipe
+        self.image_shape = recipe.shape
+        self.compute_type = torch.float32
+        """The networks' arithmetic; torch.bfloat16 while training where it is faster."""
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        return dict(self.named_children())
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    def autocast(self) -> torch.autocast:
+        enabled = self.compute_type != torch.float32
+        return torch.autocast(self.device.type, self.compute_type, enabled=enabled)
+
+    def turns(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[Turn]:
+        """The moves of one training step, in order.
+
+        The caller descends each loss before it asks for the next, so that a later turn sees
+        the networks as the earlier one left them.
+        """
+        raise NotImplementedError
+
+    def measure(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
+        """The same quantities on held-out images, nothing learnt: means over the batch."""
+        raise NotImplementedError
+
+    def optimizer_options(self, network: str) -> dict[str, Any]:
+        """Adam's options for a network."""
+        raise NotImplementedError
+
+
+class LatentModel(Model):
+    """A model that turns latents into images."""
+
+    def __init__(self, recipe: Recipe, latent_dim: int):
+        super().__init__(recipe)
+        self.latent_dim = latent_dim
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents [n, latent_dim] to images in [0, 1]."""
+        raise NotImplementedError
+
+    def sample_latents(self, count: int, seed: int = 0, spread: float = 1.0) -> Tensor:
+        """`count` latents from the prior N(0, spread²): the same ones for the same seed, on
+        every device, and the first ones of a larger count."""
+        rng = torch.Generator().manual_seed(seed)
+        return torch.randn(count, self.latent_dim, generator=rng).to(self.device) * spread
+
+    @torch.inference_mode()
+    def sample(self, count: int, seed: int = 0, spread: float = 1.0) -> Tensor:
+        """`count` images of latents from the prior."""
+        return self.decode(self.sample_latents(count, seed, spread))
+
+
+def build(recipe: Recipe) -> Model:
+    """A model of fresh networks; its initial weights depend on `recipe.seed` alone."""
+    # The families' files import this one.
+    from .gan import GAN
+    from .vae import VAE
+
+    family = {"vae": VAE, "gan": GAN}[recipe.family]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        return family(recipe)
+
+
+def norm_layer(kind: str, features: int, dimensions: int) -> list[nn.Module]:
+    """The normalisation a recipe asks for after a layer; empty for none."""
+    if kind == "none":
+        return []
+    return [nn.BatchNorm1d(features) if dimensions == 1 else nn.BatchNorm2d(features)]

@@ -1,0 +1,125 @@
+"""How far a training is: told to the terminal and to status.json. And how it is stopped."""
+
+import contextlib
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from . import runs
+from .runs import Status
+
+
+class Stopped(Exception):
+    """A person, or the system, asked the training to end."""
+
+
+@dataclass
+class Progress:
+    """Tells how far a training is, about once a second."""
+
+    folder: Path
+    epochs: int
+    bar: tqdm
+    epoch: int = 0
+    losses: dict[str, float] = field(default_factory=dict)
+    stop_requested: str = ""
+    last_told: float = 0.0
+
+    def begin(self, images_seen: int, images_in_all: int) -> None:
+        """The first step comes next: from here on speed is measured."""
+        self.bar.reset(total=images_in_all)
+        self.bar.n = self.bar.initial = images_seen
+        self.bar.refresh()
+
+    def advance(self, images: int) -> None:
+        self.bar.update(images)
+
+    def check_stop(self) -> None:
+        """Raises Stopped once somebody has asked for it."""
+        if not self.stop_requested and (self.folder / "stop").exists():
+            self.stop_requested = "stopped on request"
+        if self.stop_requested:
+            raise Stopped(self.stop_requested)
+
+    def preparing(self, what: str, done: int, total: int) -> None:
+        """Progress of what comes before the training; the form `data.load` calls."""
+        self.check_stop()
+        if self.due():
+            self.bar.set_description_str(f"{what} {done}/{total}")
+            self.tell(reason=f"{what}: {done} of {total}")
+
+    def due(self) -> bool:
+        return time.monotonic() - self.last_told >= 1
+
+    def show(self, epoch: int, losses: dict[str, float]) -> None:
+        """The losses so far in this epoch."""
+        self.epoch, self.losses = epoch, losses
+        self.bar.set_description_str(f"epoch {epoch}/{self.epochs}")
+        shown = {name: f"{value:.4g}" for name, value in losses.items()}
+        self.bar.set_postfix(shown, refresh=False)
+        self.tell()
+
+    def tell(self, reason: str = "") -> None:
+        elapsed, seen = self.bar.format_dict["elapsed"], int(self.bar.n)
+        rate = (seen - self.bar.initial) / elapsed if elapsed else 0
+        status = Status(
+            "training",
+            reason,
+            epoch=self.epoch,
+            epochs=self.epochs,
+            images_seen=seen,
+            images_per_second=rate or None,
+            seconds_left=(self.bar.total - seen) / rate if rate else None,
+            losses=self.losses or None,
+        )
+        runs.write_status(self.folder, status, durable=False)
+        self.last_told = time.monotonic()
+
+    def end(self, state: str, reason: str = "") -> None:
+        status = Status(state, reason, self.epoch, self.epochs, int(self.bar.n))
+        runs.write_status(self.folder, status)
+
+
+@contextlib.contextmanager
+def watch(folder: Path, epochs: int) -> Iterator[Progress]:
+    """Keeps status.json true: training inside, then done, stopped or failed with the reason."""
+    with tqdm(
+        unit=" images", unit_scale=True, smoothing=0.05, dynamic_ncols=True, mininterval=0.5
+    ) as bar:
+        progress = Progress(folder, epochs, bar)
+        progress.tell()
+        with stopped_by_signals(progress):
+            try:
+                yield progress
+            except Stopped as error:
+                progress.end("stopped", str(error))
+                raise
+            except BaseException as error:
+                progress.end("failed", str(error) or type(error).__name__)
+                raise
+        progress.end("done")
+
+
+@contextlib.contextmanager
+def stopped_by_signals(progress: Progress) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the training after its running step; a second one at once."""
+
+    def request(number: int, frame: Any) -> None:
+        progress.stop_requested = f"stopped by {signal.Signals(number).name}"
+        restore()
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, request) for number in numbers}
+    try:
+        yield
+    finally:
+        restore()

@@ -1,0 +1,263 @@
+"""Recipes: everything that fixes a training, as dataclasses. The named ones are in `RECIPES`.
+
+The fields are the options of `train.py`, the form of the Train page and the "recipe" of a
+run's recipe.json. Nothing here imports torch.
+"""
+
+import dataclasses
+import typing
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from typing_extensions import Doc
+
+from .errors import RecipeError
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """What is known of a data set without opening it."""
+
+    title: str
+    shape: tuple[int, int, int]
+    """Channels, height and width of an image."""
+    classes: tuple[str, ...]
+
+
+DATASETS = {
+    "mnist": DataSet("MNIST", (1, 28, 28), tuple("0123456789")),
+    "imagenette": DataSet(
+        "Imagenette",
+        (3, 64, 64),
+        (
+            "tench",
+            "English springer",
+            "cassette player",
+            "chain saw",
+            "church",
+            "French horn",
+            "garbage truck",
+            "gas pump",
+            "golf ball",
+            "parachute",
+        ),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Range:
+    """The smallest and the largest value a number of a recipe may have."""
+
+    low: float
+    high: float
+
+
+Norm = Literal["none", "batch"]
+LearningRate = Range(1e-7, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What the recipes of every family have."""
+
+    family: ClassVar[str]
+    family_title: ClassVar[str]
+
+    dataset: Annotated[Literal["mnist", "imagenette"], Doc("The images to learn from.")]
+    network: Annotated[
+        Literal["linear", "convolutional"],
+        Doc("Kind of layers: linear for any size, convolutional for 64x64 images."),
+    ]
+    epochs: Annotated[int, Range(1, 10_000), Doc("Passes over the training images.")]
+    batch_size: Annotated[int, Range(1, 4096), Doc("Images in each step.")]
+    train_limit: Annotated[
+        int | None,
+        Range(2, 10_000_000),
+        Doc("Train on the first so many images only; None takes all."),
+    ] = None
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16"],
+        Doc("Arithmetic inside the networks; auto takes bfloat16 where the hardware has it."),
+    ] = "auto"
+    seed: Annotated[
+        int, Range(0, 2**31 - 1), Doc("Fixes initial weights, order of images and noise.")
+    ] = 0
+
+    @property
+    def title(self) -> str:
+        return f"{self.family_title} on {DATASETS[self.dataset].title}"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of the images."""
+        return DATASETS[self.dataset].shape
+
+    def problems(self) -> dict[str, str]:
+        """A sentence for each field that cannot be trained, by the field's name."""
+        problems = {}
+        for name, (kind, low, high) in field_types(type(self)).items():
+            problem = _problem(getattr(self, name), kind, low, high)
+            if problem:
+                problems[name] = f"{name.replace('_', ' ')} {problem}."
+        if self.network == "convolutional" and self.dataset in DATASETS and self.shape[1] != 64:
+            problems["network"] = (
+                f"network must be linear: {DATASETS[self.dataset].title} is "
+                f"{self.shape[1]}x{self.shape[2]}, and the convolutional networks take 64x64."
+            )
+        return problems
+
+    def check(self) -> None:
+        """Raises RecipeError with the first problem, if there is one."""
+        for problem in self.problems().values():
+            raise RecipeError(problem)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VAERecipe(Recipe):
+    """A variational autoencoder (Kingma and Welling 2014)."""
+
+    family = "vae"
+    family_title = "VAE"
+
+    latent_dim: Annotated[int, Range(1, 4096), Doc("Numbers in a latent.")]
+    learning_rate: Annotated[float, LearningRate, Doc("Adam's, for both networks.")] = 1e-3
+    kl_weight: Annotated[
+        float, Range(0.0, 1000.0), Doc("Factor on the KL term; 1 is the ELBO, more a beta-VAE.")
+    ] = 1.0
+    reduction: Annotated[
+        Literal["sum", "mean"],
+        Doc("Sum the reconstruction over pixels, as the ELBO does, or average it."),
+    ] = "sum"
+    encoder_norm: Annotated[Norm, Doc("Normalisation between the encoder's layers.")] = "none"
+    decoder_norm: Annotated[Norm, Doc("Normalisation between the decoder's layers.")] = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GANRecipe(Recipe):
+    """A generative adversarial network (Goodfellow et al. 2014); convolutional, it is DCGAN."""
+
+    family = "gan"
+    family_title = "GAN"
+
+    latent_dim: Annotated[int, Range(1, 4096), Doc("Numbers in a latent.")]
+    feature_maps: Annotated[
+        int, Range(1, 512), Doc("Channels of the convolutional networks' widest image.")
+    ] = 64
+    generator_learning_rate: Annotated[float, LearningRate, Doc("Adam's, for G.")] = 2e-4
+    discriminator_learning_rate: Annotated[float, LearningRate, Doc("Adam's, for D.")] = 2e-4
+    beta1: Annotated[float, Range(0.0, 0.999), Doc("Adam's first decay rate, both networks.")] = 0.5
+    generator_norm: Annotated[Norm, Doc("Normalisation between the generator's layers.")] = "none"
+    discriminator_norm: Annotated[
+        Norm, Doc("Normalisation between the discriminator's layers.")
+    ] = "none"
+
+
+FAMILIES: dict[str, type[Recipe]] = {"vae": VAERecipe, "gan": GANRecipe}
+
+# The four of the report. It gives neither learning rate nor batch size for its GANs: those
+# here, and the initial weights, are DCGAN's (Radford et al. 2016).
+RECIPES: dict[str, Recipe] = {
+    "vae-mnist": VAERecipe(
+        dataset="mnist", network="linear", latent_dim=16, epochs=30, batch_size=64
+    ),
+    "vae-imagenette": VAERecipe(
+        dataset="imagenette", network="convolutional", latent_dim=32, epochs=50, batch_size=32
+    ),
+    "gan-mnist": GANRecipe(
+        dataset="mnist", network="linear", latent_dim=64, epochs=30, batch_size=64
+    ),
+    "gan-imagenette": GANRecipe(
+        dataset="imagenette",
+        network="convolutional",
+        latent_dim=100,
+        epochs=50,
+        batch_size=64,
+        generator_norm="batch",
+        discriminator_norm="batch",
+    ),
+}
+
+
+class FieldType(typing.NamedTuple):
+    """The type of a recipe's field and, for a number, its limits."""
+
+    kind: Any
+    low: float
+    high: float
+
+
+def field_types(recipe_class: type[Recipe]) -> dict[str, FieldType]:
+    """The type and limits of each field, in the order of the class."""
+    hints = typing.get_type_hints(recipe_class, include_extras=True)
+    types = {}
+    for field in dataclasses.fields(recipe_class):
+        kind, *notes = typing.get_args(hints[field.name])
+        limits = next((note for note in notes if isinstance(note, Range)), Range(0, 0))
+        types[field.name] = FieldType(kind, limits.low, limits.high)
+    return types
+
+
+def field_help(recipe_class: type[Recipe]) -> dict[str, str]:
+    """The sentence that explains each field."""
+    hints = typing.get_type_hints(recipe_class, include_extras=True)
+    return {
+        field.name: next(
+            note.documentation
+            for note in typing.get_args(hints[field.name])
+            if isinstance(note, Doc)
+        )
+        for field in dataclasses.fields(recipe_class)
+    }
+
+
+def _problem(value: Any, kind: Any, low: Any, high: Any) -> str | None:
+    """What is wrong with a field's value, or None."""
+    choices = typing.get_args(kind) if typing.get_origin(kind) is Literal else None
+    if choices is not None:
+        return None if value in choices else f"must be one of {', '.join(choices)}, not {value!r}"
+    if value is None and type(None) in typing.get_args(kind):
+        return None
+    whole = kind is not float
+    number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+    if not number or not low <= value <= high:  # NaN is in no range.
+        noun = "a whole number" if whole else "a number"
+        return f"must be {noun} from {low:g} to {high:,g}, not {value!r}"
+    return None
+
+
+def to_json(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as plain types, for recipe.json."""
+    return {"family": recipe.family, **dataclasses.asdict(recipe)}
+
+
+def from_json(plain: Any) -> Recipe:
+    """The recipe that `to_json` wrote. Raises RecipeError when it is not one."""
+    if not isinstance(plain, dict) or not isinstance(plain.get("family"), str):
+        raise RecipeError("the recipe names no family.")
+    fields = {name: value for name, value in plain.items() if name != "family"}
+    recipe_class = FAMILIES.get(plain["family"])
+    if recipe_class is None:
+        raise RecipeError(
+            f"its family is {plain['family']!r}, and this version has only {_list(FAMILIES)}."
+        )
+    unknown = fields.keys() - field_types(recipe_class).keys()
+    if unknown:
+        raise RecipeError(f"the recipe has fields this version does not know: {_list(unknown)}.")
+    try:
+        recipe = recipe_class(**fields)
+    except TypeError as error:
+        raise RecipeError(f"the recipe lacks fields ({error}).") from error
+    recipe.check()
+    return recipe
+
+
+def named(name: str) -> Recipe:
+    """The recipe of that name. Raises RecipeError when there is none."""
+    if name not in RECIPES:
+        raise RecipeError(f"there is no recipe {name!r}; name one of {_list(RECIPES)}.")
+    return RECIPES[name]
+
+
+def _list(names: typing.Iterable[str]) -> str:
+    return ", ".join(sorted(names))

@@ -1,0 +1,263 @@
+"""Run folders: one training of one recipe each, the only store of truth.
+
+    recipe.json      what was trained, on what, with which versions
+    metrics.jsonl    a line per epoch and split
+    samples/         the same 64 latents decoded, a sprite each, named by images seen
+    *.safetensors    one file per network (see `genmodels.weights`)
+    status.json      where the training is; written by the trainer alone
+
+Nothing here imports torch.
+"""
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from . import folders, recipes
+from .errors import RecipeError, RunError
+from .recipes import Recipe
+
+FORMAT = 1
+ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+SAMPLES = 64
+"""How many fixed latents each picture in samples/ shows."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where a training is.
+
+    `state` is waiting, training, stopped, failed or done; `reason` says why it stopped or
+    failed. `seconds_left` and `images_per_second` are None when not known.
+    """
+
+    state: str
+    reason: str = ""
+    epoch: int = 0
+    epochs: int = 0
+    images_seen: int = 0
+    images_per_second: float | None = None
+    seconds_left: float | None = None
+    losses: dict[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder whose recipe.json could be read. Everything else is read when asked for."""
+
+    path: Path
+    info: dict[str, Any]
+    recipe: Recipe
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @property
+    def title(self) -> str:
+        return str(self.info.get("title") or self.id)
+
+    @property
+    def shipped(self) -> bool:
+        return self.path.parent == folders.CHECKPOINTS
+
+    @property
+    def parameters(self) -> dict[str, int]:
+        """How many parameters each network has."""
+        return self.info["parameters"]
+
+    def status(self) -> Status:
+        """Raises RunError when status.json is damaged."""
+        plain = _read_json(self.path / "status.json", default={"state": "done"})
+        known = {name: plain[name] for name in Status.__dataclass_fields__ if name in plain}
+        if not isinstance(known.get("state"), str):
+            raise RunError(
+                f"{self.id}: status.json names no state; delete the run or restore the file."
+            )
+        status = Status(**known)
+        if status.state == "training" and not is_locked(self.path):
+            reason = "the training ended without a word: it was killed, or the machine restarted"
+            return Status(**(known | {"state": "stopped", "reason": reason, "seconds_left": None}))
+        return status
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl, without a last one that is still being written."""
+        path = self.path / "metrics.jsonl"
+        text = path.read_text() if path.exists() else ""
+        lines = []
+        for number, line in enumerate(text.splitlines(keepends=True), 1):
+            if not line.endswith("\n"):
+                break
+            try:
+                lines.append({**json.loads(line)})
+            except (ValueError, TypeError) as error:
+                raise RunError(f"{self.id}: line {number} of metrics.jsonl is damaged.") from error
+        return lines
+
+    def samples(self) -> dict[int, Path]:
+        """The stored pictures by the number of training images seen, in order."""
+        paths = (self.path / "samples").glob("*.webp")
+        return {int(path.stem): path for path in sorted(paths) if path.stem.isdigit()}
+
+    def evaluation(self) -> list[dict[str, Any]]:
+        """The measurements that were made of this run."""
+        return _read_json(self.path / "evaluation.json", default=[])
+
+    def latents(self) -> dict[str, Any]:
+        """Class means and some posterior means with labels; empty for models without an encoder."""
+        return _read_json(self.path / "latents.json", default={})
+
+    def resumable(self) -> bool:
+        return (self.path / "state.pt").exists()
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """A folder among the runs that cannot be shown, and why."""
+
+    id: str
+    reason: str
+
+
+def open_run(folder: Path) -> Run:
+    """The run in that folder. Raises RunError when it is not one this version can read."""
+    if not folder.is_dir():
+        raise RunError(f"there is no run {folder.name!r}; `ls checkpoints runs` lists them.")
+    info = _read_json(folder / "recipe.json")
+    if not isinstance(info, dict):
+        raise RunError(f"{folder.name}: recipe.json is damaged.")
+    if info.get("format") != FORMAT:
+        raise RunError(
+            f"{folder.name} has format {info.get('format')!r} and this version reads "
+            f"format {FORMAT}; update genmodels, or train the recipe again."
+        )
+    if not isinstance(info.get("parameters"), dict):
+        raise RunError(f"{folder.name}: recipe.json counts no parameters; the file is damaged.")
+    try:
+        return Run(folder, info, recipes.from_json(info.get("recipe")))
+    except RecipeError as error:
+        raise RunError(f"{folder.name}: {error}") from error
+
+
+def find(name: str | Path) -> Run:
+    """A run by its id, in checkpoints/ or runs/, or by its folder. Raises RunError."""
+    if isinstance(name, Path) or os.sep in name:
+        return open_run(Path(name).expanduser().absolute())
+    if not ID.fullmatch(name):
+        raise RunError(
+            f"{name!r} is no id of a run: ids are small letters, digits, dots and dashes."
+        )
+    shipped = folders.CHECKPOINTS / name
+    return open_run(shipped if shipped.is_dir() else folders.runs() / name)
+
+
+def list_runs() -> Iterator[Run | Damaged]:
+    """The shipped runs, then the user's own, newest first. A damaged one spoils no other."""
+    own = [path for path in _subfolders(folders.runs()) if (path / "recipe.json").exists()]
+    own.sort(key=lambda path: (path / "recipe.json").stat().st_mtime, reverse=True)
+    for path in _subfolders(folders.CHECKPOINTS) + own:
+        try:
+            yield open_run(path)
+        except RunError as error:
+            yield Damaged(path.name, str(error))
+
+
+def new_folder(recipe_name: str) -> Path:
+    """Makes the first free folder of the form runs/<recipe>-<n>."""
+    folders.runs().mkdir(parents=True, exist_ok=True)
+    number = 1
+    while True:
+        folder = folders.runs() / f"{recipe_name}-{number}"
+        try:
+            folder.mkdir()
+            return folder
+        except FileExistsError:
+            number += 1
+
+
+def lock(folder: Path) -> FileLock:
+    """The lock a trainer holds on its run; a kill releases it."""
+    return FileLock(folder / "lock")
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a trainer is at work there."""
+    try:
+        with lock(folder).acquire(blocking=False):
+            return False
+    except Timeout:
+        return True
+
+
+def request_stop(folder: Path) -> None:
+    """Asks the trainer to stop after its running step."""
+    (folder / "stop").touch()
+
+
+def write_atomic(path: Path, content: bytes | memoryview, durable: bool = True) -> None:
+    """Writes under a temporary name, flushes and renames: readers see the old file or the new.
+
+    `durable=False` leaves out the flush to disk, for what is written every second.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("wb") as file:
+        file.write(content)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def write_json(path: Path, plain: Any, durable: bool = True) -> None:
+    write_atomic(path, (json.dumps(plain, indent=1) + "\n").encode(), durable)
+
+
+def write_status(folder: Path, status: Status, durable: bool = True) -> None:
+    plain = {name: value for name, value in vars(status).items() if value is not None}
+    write_json(folder / "status.json", plain | {"written": now()}, durable)
+
+
+def append_metrics(folder: Path, lines: list[dict[str, Any]]) -> None:
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.writelines(json.dumps(line) + "\n" for line in lines)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def discard_after(run: Run, epoch: int, images_seen: int) -> None:
+    """Drops the metrics and samples of an epoch that was not committed."""
+    kept = [json.dumps(line) + "\n" for line in run.metrics() if line["epoch"] <= epoch]
+    write_atomic(run.path / "metrics.jsonl", "".join(kept).encode())
+    for seen, path in run.samples().items():
+        if seen > images_seen:
+            path.unlink()
+
+
+def now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.is_dir() and ID.fullmatch(path.name))
+
+
+def _read_json(path: Path, default: Any = None) -> Any:
+    if not path.exists() and default is not None:
+        return default
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise RunError(f"{path.parent.name} holds no {path.name}; it is not a run.") from error
+    except (ValueError, OSError) as error:
+        raise RunError(
+            f"{path.parent.name}: {path.name} is damaged; restore it or delete the run."
+        ) from error

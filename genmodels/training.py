@@ -1,0 +1,330 @@
+"""Fits one recipe into one run folder. The command line is train.py.
+
+A run is committed epoch by epoch: network files, metrics, samples, then state.pt, written
+last. What is newer than state.pt is discarded on resuming. All randomness of an epoch follows
+from the seed and the epoch's number, so a resumed training is the one never interrupted.
+"""
+
+import io
+import math
+import platform
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import Timeout
+from torch import Tensor
+
+from . import data, pictures, recipes, runs, weights
+from .devices import Device, choose_device, choose_precision
+from .errors import GenmodelsError, RunError
+from .models import Model, build
+from .progress import Progress, Stopped, watch
+from .recipes import Recipe
+from .runs import Run
+
+SAMPLE_SEED = 0
+"""Seed of the 64 latents whose pictures are stored."""
+VALIDATION_SEED = 1
+VALIDATION_BATCH = 500
+STORED_POSTERIORS = 2000
+"""How many posterior means of held-out images latents.json holds."""
+
+
+@dataclass
+class Trainer:
+    """One training, from its first or its last committed epoch to its end."""
+
+    folder: Path
+    recipe: Recipe
+    model: Model
+    train: data.Images
+    val: data.Images
+    progress: Progress
+
+    def __post_init__(self) -> None:
+        self.device = self.model.device
+        self.optimizers = {
+            name: torch.optim.Adam(
+                network.parameters(),
+                fused=self.device.type != "mps",
+                **self.model.optimizer_options(name),
+            )
+            for name, network in self.model.networks.items()
+        }
+        self.parameters = {
+            name: list(network.parameters()) for name, network in self.model.networks.items()
+        }
+        self.images_seen = 0
+        # The networks take images channels last: then a batch gathered from this is so too.
+        nhwc = self.train.pixels.permute(0, 2, 3, 1).contiguous()
+        self.pixels = nhwc.to(self.device).permute(0, 3, 1, 2)
+        self.labels = self.train.labels.to(self.device)
+
+    def run(self, committed: int) -> None:
+        """Trains the epochs after the committed one."""
+        if committed == 0:
+            self.store_samples()
+            self.commit(0, [self.validate(0)])
+        self.progress.begin(self.images_seen, self.recipe.epochs * len(self.train))
+        for epoch in range(committed + 1, self.recipe.epochs + 1):
+            lines = [self.train_epoch(epoch), self.validate(epoch)]
+            self.store_samples()
+            self.commit(epoch, lines)
+
+    def train_epoch(self, epoch: int) -> dict[str, Any]:
+        """One pass over the training images; its line for metrics.jsonl."""
+        rng = self.random(epoch, self.device)
+        order = torch.randperm(len(self.train), generator=self.random(epoch, "cpu"))
+        order = order.to(self.device)
+        self.model.train()
+        means = Means()
+        started = time.perf_counter()
+        for step, part in enumerate(data.batches(len(order), self.recipe.batch_size), 1):
+            index = order[part]
+            images = data.to_float(self.pixels[index])
+            measured = self.step(images, self.labels[index], rng)
+            means.add(measured, len(index))
+            self.images_seen += len(index)
+            self.progress.advance(len(index))
+            if epoch == 1 and step & (step - 1) == 0:  # after 1, 2, 4, 8, ... steps
+                self.store_samples()
+                self.model.train()
+            if self.progress.due():
+                self.report(epoch, means.result())
+            self.progress.check_stop()
+        self.report(epoch, means.result())
+        return self.line("train", epoch, means.result(), time.perf_counter() - started)
+
+    def step(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
+        """One training step: each network's move in turn."""
+        measured: dict[str, Tensor] = {}
+        for turn in self.model.turns(images, labels, rng):
+            # Only for the networks that move: the others neither get nor need gradients.
+            moving = [weight for name in turn.networks for weight in self.parameters[name]]
+            turn.loss.backward(inputs=moving)
+            for name in turn.networks:
+                self.optimizers[name].step()
+                self.optimizers[name].zero_grad()
+            measured |= turn.measured
+        return measured
+
+    @torch.inference_mode()
+    def validate(self, epoch: int) -> dict[str, Any]:
+        """The same quantities on held-out images, with the same noise every time."""
+        self.model.eval()
+        rng = torch.Generator(self.device).manual_seed(VALIDATION_SEED)
+        means = Means()
+        started = time.perf_counter()
+        for part in data.batches(len(self.val), VALIDATION_BATCH):
+            pixels = self.val.pixels[part].to(self.device)
+            if pixels.shape[1] > 1:
+                pixels = pixels.contiguous(memory_format=torch.channels_last)
+            images, labels = data.to_float(pixels), self.val.labels[part].to(self.device)
+            means.add(self.model.measure(images, labels, rng), len(images))
+            self.progress.check_stop()
+        return self.line("val", epoch, means.result(), time.perf_counter() - started)
+
+    @torch.inference_mode()
+    def store_samples(self) -> None:
+        """The same 64 latents decoded, as one picture named by the images seen."""
+        sample = getattr(self.model, "sample", None)
+        if sample is None:
+            return
+        self.model.eval()
+        images = sample(runs.SAMPLES, SAMPLE_SEED).cpu().numpy()
+        content = pictures.webp(pictures.sprite(pictures.from_floats(images)))
+        folder = self.folder / "samples"
+        folder.mkdir(exist_ok=True)
+        runs.write_atomic(folder / f"{self.images_seen:09d}.webp", content, durable=False)
+
+    def commit(self, epoch: int, lines: list[dict[str, Any]]) -> None:
+        """Makes an epoch the state to resume from."""
+        networks = {name: net.state_dict() for name, net in self.model.networks.items()}
+        weights.save_networks(self.folder, networks, self.images_seen)
+        runs.append_metrics(self.folder, lines)
+        state = {
+            "epoch": epoch,
+            "images_seen": self.images_seen,
+            "networks": networks,
+            "optimizers": {name: opt.state_dict() for name, opt in self.optimizers.items()},
+        }
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        runs.write_atomic(self.folder / "state.pt", buffer.getbuffer())
+
+    def restore(self) -> int:
+        """Goes back to the last committed epoch and gives its number."""
+        state = weights.load_state(self.folder)
+        for name, network in self.model.networks.items():
+            network.load_state_dict(state["networks"][name])
+            self.optimizers[name].load_state_dict(state["optimizers"][name])
+        self.images_seen = state["images_seen"]
+        runs.discard_after(runs.open_run(self.folder), state["epoch"], self.images_seen)
+        return state["epoch"]
+
+    def random(self, epoch: int, device: str | torch.device) -> torch.Generator:
+        """The randomness of an epoch, a function of the seed and the epoch's number."""
+        words = np.random.SeedSequence([self.recipe.seed, epoch]).generate_state(1, np.uint64)
+        return torch.Generator(device).manual_seed(int(words[0]) >> 1)
+
+    def report(self, epoch: int, losses: dict[str, float]) -> None:
+        """Shows the losses so far. Raises GenmodelsError when one is no number any more."""
+        for name, value in losses.items():
+            if not math.isfinite(value):
+                raise GenmodelsError(
+                    f"the {name.replace('_', ' ')} became {value} in epoch {epoch}; the weights of "
+                    "the epoch before are kept, try a smaller learning rate"
+                )
+        self.progress.show(epoch, losses)
+
+    def line(self, split: str, epoch: int, means: dict[str, float], seconds: float) -> dict:
+        count = len(self.train if split == "train" else self.val)
+        return {
+            "epoch": epoch,
+            "split": split,
+            "images_seen": self.images_seen,
+            **means,
+            "seconds": round(seconds, 3),
+            "images_per_second": round(count / seconds, 1),
+        }
+
+    @torch.inference_mode()
+    def store_latents(self) -> None:
+        """What pages need of the posteriors where the data set is not at hand."""
+        encode = getattr(self.model, "encode", None)
+        if encode is None:
+            return
+        self.model.eval()
+
+        def posterior_means(pixels: Tensor) -> Tensor:
+            parts = data.batches(len(pixels), VALIDATION_BATCH)
+            batches = (data.to_float(pixels[part].to(self.device)) for part in parts)
+            return torch.cat([encode(images)[0].cpu() for images in batches])
+
+        train = posterior_means(self.train.pixels)
+        val = posterior_means(self.val.pixels[:STORED_POSTERIORS])
+        classes = recipes.DATASETS[self.recipe.dataset].classes
+        groups = {name: train[self.train.labels == label] for label, name in enumerate(classes)}
+        plain = {
+            "class_means": {
+                name: _rounded(group.mean(0)) for name, group in groups.items() if len(group)
+            },
+            "posterior_means": _rounded(val),
+            "labels": self.val.labels[:STORED_POSTERIORS].tolist(),
+        }
+        runs.write_json(self.folder / "latents.json", plain)
+
+
+class Means:
+    """Means over images, summed where the losses are, so that no step waits for a number."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.count = 0
+
+    def add(self, measured: dict[str, Tensor], count: int) -> None:
+        for name, value in measured.items():
+            weighted = value.double() * count
+            self.sums[name] = self.sums[name] + weighted if name in self.sums else weighted
+        self.count += count
+
+    def result(self) -> dict[str, float]:
+        return {name: total.item() / self.count for name, total in self.sums.items()}
+
+
+def fit(
+    name: str,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    device: Device = "auto",
+    data_folder: Path | None = None,
+    resume: bool = False,
+    title: str = "",
+) -> None:
+    """Trains a recipe into a run folder, or goes on with the training there.
+
+    Raises GenmodelsError for what the caller can mend, and Stopped when asked to end.
+    """
+    recipe.check()
+    place = choose_device(device)
+    model = build(recipe).to(place)
+    model.compute_type = getattr(torch, choose_precision(recipe, place))
+    if recipe.network == "convolutional":
+        model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = runs.lock(folder).acquire(timeout=2)
+    except Timeout as error:
+        raise RunError(f"{folder} is being trained already; wait, or stop it first.") from error
+    with lock, watch(folder, recipe.epochs) as progress:
+        (folder / "stop").unlink(missing_ok=True)
+        info = describe(name, recipe, model, title)
+        if resume:
+            info = continued(runs.open_run(folder), info)
+        runs.write_json(folder / "recipe.json", info)
+        train = data.load(recipe.dataset, "train", data_folder, progress.preparing)
+        val = data.load(recipe.dataset, "val", data_folder, progress.preparing)
+        train = train.first(recipe.train_limit)
+        info["data"] = {"train": provenance(train), "val": provenance(val)}
+        runs.write_json(folder / "recipe.json", info)
+        trainer = Trainer(folder, recipe, model, train, val, progress)
+        try:
+            trainer.run(trainer.restore() if runs.open_run(folder).resumable() else 0)
+        except Stopped:
+            if runs.open_run(folder).resumable():
+                progress.epoch = trainer.restore()
+                trainer.store_latents()
+            raise
+        trainer.store_latents()
+    (folder / "state.pt").unlink()
+
+
+def describe(name: str, recipe: Recipe, model: Model, title: str) -> dict[str, Any]:
+    """The content of a new recipe.json."""
+    cuda = model.device.type == "cuda"
+    return {
+        "format": runs.FORMAT,
+        "title": title or recipe.title,
+        "parent": None,
+        "created": runs.now(),
+        "recipe_name": name,
+        "recipe": recipes.to_json(recipe),
+        "parameters": {
+            network: sum(weight.numel() for weight in module.parameters())
+            for network, module in model.networks.items()
+        },
+        "resolved": {
+            "precision": str(model.compute_type).removeprefix("torch."),
+            "threads": torch.get_num_threads(),
+            "device": torch.cuda.get_device_name(model.device) if cuda else model.device.type,
+        },
+        "versions": {"python": platform.python_version(), "torch": str(torch.__version__)},
+        "data": None,
+    }
+
+
+def continued(run: Run, info: dict[str, Any]) -> dict[str, Any]:
+    """recipe.json of a resumed run; warns where the arithmetic will not be the same."""
+    for name, before in run.info["resolved"].items():
+        if info["resolved"][name] != before:
+            now = info["resolved"][name]
+            print(
+                f"warning: {run.id} was trained with {name} {before}, now {now}: "
+                "the result will differ from an uninterrupted training.",
+                file=sys.stderr,
+            )
+    return {**run.info, "recipe": info["recipe"], "resolved": info["resolved"]}
+
+
+def provenance(images: data.Images) -> dict[str, Any]:
+    return {"images": len(images), "fingerprint": images.fingerprint, "source": images.source}
+
+
+def _rounded(values: Tensor) -> list:
+    return np.round(values.float().numpy().astype(np.float64), 4).tolist()

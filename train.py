@@ -1,0 +1,8 @@
+"""Trains a recipe into a run folder: `python train.py vae-mnist`, `python train.py --help`."""
+
+import sys
+
+from genmodels.command import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
