@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import io
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, make_dataclass
@@ -98,10 +97,10 @@ def prepare_folder(name: str, options: Options) -> Path:
     if options.resume:
         if folder is None:
             raise RecipeError("--resume needs --run-dir with the run to go on with.")
-        return runs.find(folder.absolute()).path
+        return runs.find(folder).path
     if folder is None:
         return runs.new_folder(name)
-    folder = folder.expanduser().absolute()
+    folder = runs.absolute(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RecipeError(
             f"{folder} is not empty; choose another --run-dir, or go on with it by --resume."
@@ -121,7 +120,10 @@ def recorded(folder: Path, typed: Recipe, arguments: Sequence[str]) -> tuple[str
     Raises RecipeError when the arguments ask for anything else, or nothing is left to do.
     """
     run = runs.open_run(folder)
-    words = {re.split("=", word)[0] for word in arguments}
+    name = run.info.get("recipe_name") or arguments[0]
+    if arguments[0] != name:
+        raise RecipeError(f"{run.id} is a training of {name}; resume it under that name.")
+    words = {word.split("=")[0].replace("_", "-") for word in arguments}
     for field in recipes.field_types(type(typed)):
         given = "--" + field.replace("_", "-") in words
         if (
@@ -136,7 +138,10 @@ def recorded(folder: Path, typed: Recipe, arguments: Sequence[str]) -> tuple[str
     if run.status().state == "done":
         raise RecipeError(f"{run.id} is trained to its end; start a new run for more epochs.")
     epochs = typed.epochs if "--epochs" in words else run.recipe.epochs
-    return run.info["recipe_name"], dataclasses.replace(run.recipe, epochs=epochs)
+    trained = max((line["epoch"] for line in run.metrics()), default=0)
+    if epochs < trained:
+        raise RecipeError(f"{run.id} has been trained for {trained} epochs already; ask for more.")
+    return name, dataclasses.replace(run.recipe, epochs=epochs)
 
 
 def _options_of(recipe: Recipe):

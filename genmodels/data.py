@@ -30,6 +30,9 @@ Split = Literal["train", "val"]
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many are done and how many there are."""
 
+MNIST_FILES = [
+    f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
+]
 IMAGENETTE_FOLDER = "imagenette2-160"
 # Changes whenever the pictures below would come out different.
 PREPARATION = "shorter side to 64 with antialias, centre crop, RGB"
@@ -69,7 +72,7 @@ def available(dataset: str, folder: Path | None = None) -> bool:
     """Whether the data set is there without a download."""
     folder = folder or folders.data()
     if dataset == "mnist":
-        return (folder / "MNIST" / "raw").is_dir()
+        return all((folder / "MNIST" / "raw" / name).exists() for name in MNIST_FILES)
     return (folder / IMAGENETTE_FOLDER).is_dir()
 
 
@@ -95,7 +98,9 @@ def _mnist(folder: Path, split: Split, progress: Progress) -> Images:
     _download("mnist", folder, way, progress)
     try:
         mnist = datasets.MNIST(folder, train=split == "train", download=False)
-    except (RuntimeError, ValueError, OSError, AssertionError) as error:
+        if mnist.data.shape != (len(mnist.targets), 28, 28):
+            raise ValueError(f"{len(mnist.targets)} labels, images {tuple(mnist.data.shape)}")
+    except (RuntimeError, ValueError, KeyError, OSError, AssertionError) as error:
         raise DataError(
             f"{raw} holds no complete MNIST ({error}); "
             f"delete the folder to download it again, or {way}."
@@ -112,7 +117,9 @@ def _imagenette(folder: Path, split: Split, progress: Progress) -> Images:
     _download("imagenette", folder, way, progress)
     try:
         imagenette = datasets.Imagenette(folder, split=split, size="160px", download=False)
-    except (RuntimeError, ValueError, OSError) as error:
+        if len(imagenette.wnids) != len(DATASETS["imagenette"].classes):
+            raise ValueError(f"{len(imagenette.wnids)} classes in {split}")
+    except (RuntimeError, ValueError, KeyError, OSError) as error:
         raise DataError(
             f"{root} holds no complete Imagenette ({error}); "
             f"delete the folder to download it again, or {way}."
@@ -138,16 +145,14 @@ def _read_cached(path: Path) -> Images | None:
         return None
     try:
         with safe_open(path, "pt") as file:
-            metadata = file.metadata()
-            return Images(
-                file.get_tensor("pixels"),
-                file.get_tensor("labels"),
-                metadata["fingerprint"],
-                metadata["source"],
-            )
-    except SafetensorError:
+            metadata = file.metadata() or {}
+            pixels, labels = file.get_tensor("pixels"), file.get_tensor("labels")
+    except (SafetensorError, OSError):
         # A cache is made again, whatever happened to it.
         return None
+    if metadata.get("fingerprint") != _fingerprint(pixels, labels):
+        return None
+    return Images(pixels, labels, metadata["fingerprint"], metadata.get("source", ""))
 
 
 def _prepare(files: list[tuple[Path, int]], split: Split, progress: Progress) -> Images:
@@ -195,8 +200,9 @@ def _download(dataset: str, folder: Path, way: str, progress: Progress) -> None:
         else:
             datasets.Imagenette(folder, split="train", size="160px", download=True)
     except (urllib.error.URLError, RuntimeError, OSError) as error:
+        reason = " ".join(str(error).split())  # torchvision's has several lines.
         raise DataError(
-            f"{title} is not in {folder} and could not be downloaded ({error}): "
+            f"{title} is not in {folder} and could not be downloaded ({reason}): "
             f"connect to the network and try again, or {way}."
         ) from error
     progress(f"Downloading {title}", 1, 1)

@@ -26,6 +26,11 @@ def to_pil(image: Images) -> Image.Image:
     return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
 
 
+def stack(images: list[Images]) -> Images:
+    """Images [height, width, channels] as one array [n, height, width, channels]."""
+    return np.stack(images)
+
+
 def columns_for(count: int) -> int:
     """The number of columns that makes a sprite of `count` images about square."""
     return math.ceil(math.sqrt(count))

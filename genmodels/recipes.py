@@ -63,6 +63,10 @@ class Recipe:
 
     family: ClassVar[str]
     family_title: ClassVar[str]
+    hidden: ClassVar[bool] = False
+    """Whether its runs serve others, and galleries leave them out."""
+    convolutional_sizes: ClassVar[tuple[int, ...]] = (64,)
+    """Sizes of images that its convolutional networks take."""
 
     dataset: Annotated[Literal["mnist", "imagenette"], Doc("The images to learn from.")]
     network: Annotated[
@@ -100,10 +104,13 @@ class Recipe:
             problem = _problem(getattr(self, name), kind, low, high)
             if problem:
                 problems[name] = f"{name.replace('_', ' ')} {problem}."
-        if self.network == "convolutional" and self.dataset in DATASETS and self.shape[1] != 64:
+        sizes = self.convolutional_sizes
+        convolutional = self.network == "convolutional" and "dataset" not in problems
+        if convolutional and self.shape[1] not in sizes:
             problems["network"] = (
                 f"network must be linear: {DATASETS[self.dataset].title} is "
-                f"{self.shape[1]}x{self.shape[2]}, and the convolutional networks take 64x64."
+                f"{self.shape[1]}x{self.shape[2]}, and the convolutional networks take "
+                f"{' or '.join(f'{size}x{size}' for size in sizes)}."
             )
         return problems
 
@@ -153,10 +160,43 @@ class GANRecipe(Recipe):
     ] = "none"
 
 
-FAMILIES: dict[str, type[Recipe]] = {"vae": VAERecipe, "gan": GANRecipe}
+@dataclass(frozen=True, kw_only=True)
+class ClassifierRecipe(Recipe):
+    """A small residual classifier, whose features measure the other families' samples."""
 
-# The four of the report. It gives neither learning rate nor batch size for its GANs: those
-# here, and the initial weights, are DCGAN's (Radford et al. 2016).
+    family = "classifier"
+    family_title = "Classifier"
+    hidden = True
+    convolutional_sizes = (28, 64)
+
+    network: Annotated[Literal["convolutional"], Doc("Kind of layers.")] = "convolutional"
+    width: Annotated[int, Range(1, 512), Doc("Channels of the first stage.")]
+    stages: Annotated[
+        int, Range(1, 4), Doc("Stages; each halves the image and doubles the channels.")
+    ]
+    learning_rate: Annotated[float, LearningRate, Doc("AdamW's at its highest.")]
+    warm_up: Annotated[
+        float, Range(0.0, 1.0), Doc("Part of the training in which the learning rate rises.")
+    ] = 0.2
+    weight_decay: Annotated[float, Range(0.0, 1.0), Doc("AdamW's.")] = 0.05
+    label_smoothing: Annotated[
+        float, Range(0.0, 0.9), Doc("Probability that the target gives to all classes alike.")
+    ] = 0.1
+    augmentation: Annotated[
+        Literal["none", "shift", "crop"],
+        Doc("shift moves an image by up to two pixels; crop takes a part of it, maybe mirrored."),
+    ]
+
+
+FAMILIES: dict[str, type[Recipe]] = {
+    "vae": VAERecipe,
+    "gan": GANRecipe,
+    "classifier": ClassifierRecipe,
+}
+
+# The four of the report, then the classifiers that measure. The report gives neither learning
+# rate nor batch size for its GANs: those here, and the initial weights, are DCGAN's (Radford et
+# al. 2016).
 RECIPES: dict[str, Recipe] = {
     "vae-mnist": VAERecipe(
         dataset="mnist", network="linear", latent_dim=16, epochs=30, batch_size=64
@@ -175,6 +215,24 @@ RECIPES: dict[str, Recipe] = {
         batch_size=64,
         generator_norm="batch",
         discriminator_norm="batch",
+    ),
+    "classifier-mnist": ClassifierRecipe(
+        dataset="mnist",
+        width=32,
+        stages=3,
+        epochs=8,
+        batch_size=128,
+        learning_rate=4e-3,
+        augmentation="shift",
+    ),
+    "classifier-imagenette": ClassifierRecipe(
+        dataset="imagenette",
+        width=48,
+        stages=4,
+        epochs=40,
+        batch_size=64,
+        learning_rate=2e-3,
+        augmentation="crop",
     ),
 }
 

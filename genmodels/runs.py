@@ -12,6 +12,7 @@ Nothing here imports torch.
 import json
 import os
 import re
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +27,15 @@ from .recipes import Recipe
 
 FORMAT = 1
 ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+INFO_KINDS = {
+    "parameters": dict,
+    "title": str | None,
+    "recipe_name": str | None,
+    "resolved": dict | None,
+    "data": dict | None,
+    "weights": dict | None,
+}
+"""What recipe.json holds beside the recipe, as far as it is read; None where it may lack."""
 SAMPLES = 64
 """How many fixed latents each picture in samples/ shows."""
 
@@ -46,6 +56,19 @@ class Status:
     images_per_second: float | None = None
     seconds_left: float | None = None
     losses: dict[str, float] | None = None
+
+
+STATES = ("waiting", "training", "stopped", "failed", "done")
+STATUS_KINDS = {
+    "state": str,
+    "reason": str,
+    "epoch": int,
+    "epochs": int,
+    "images_seen": int,
+    "images_per_second": int | float | None,
+    "seconds_left": int | float | None,
+    "losses": dict | None,
+}
 
 
 @dataclass(frozen=True)
@@ -75,12 +98,12 @@ class Run:
 
     def status(self) -> Status:
         """Raises RunError when status.json is damaged."""
-        plain = _read_json(self.path / "status.json", default={"state": "done"})
-        known = {name: plain[name] for name in Status.__dataclass_fields__ if name in plain}
-        if not isinstance(known.get("state"), str):
-            raise RunError(
-                f"{self.id}: status.json names no state; delete the run or restore the file."
-            )
+        plain = _read_json(self.path / "status.json", dict, default={"state": "done"})
+        known = {name: plain[name] for name in STATUS_KINDS if name in plain}
+        if known.get("state") not in STATES or not all(
+            isinstance(value, STATUS_KINDS[name]) for name, value in known.items()
+        ):
+            raise _damaged(self.path / "status.json")
         status = Status(**known)
         if status.state == "training" and not is_locked(self.path):
             reason = "the training ended without a word: it was killed, or the machine restarted"
@@ -90,15 +113,23 @@ class Run:
     def metrics(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl, without a last one that is still being written."""
         path = self.path / "metrics.jsonl"
-        text = path.read_text() if path.exists() else ""
+        content = path.read_bytes() if path.exists() else b""
         lines = []
-        for number, line in enumerate(text.splitlines(keepends=True), 1):
-            if not line.endswith("\n"):
+        for number, line in enumerate(content.splitlines(keepends=True), 1):
+            if not line.endswith(b"\n"):
                 break
             try:
-                lines.append({**json.loads(line)})
-            except (ValueError, TypeError) as error:
-                raise RunError(f"{self.id}: line {number} of metrics.jsonl is damaged.") from error
+                plain = json.loads(line)
+                # Everybody who reads the lines picks them by these two.
+                whole = isinstance(plain["epoch"], int) and isinstance(plain["split"], str)
+            except (ValueError, TypeError, KeyError):
+                whole = False
+            if not whole:
+                raise RunError(
+                    f"{self.id}: line {number} of metrics.jsonl is damaged; "
+                    "remove the line or delete the run."
+                )
+            lines.append(plain)
         return lines
 
     def samples(self) -> dict[int, Path]:
@@ -108,11 +139,14 @@ class Run:
 
     def evaluation(self) -> list[dict[str, Any]]:
         """The measurements that were made of this run."""
-        return _read_json(self.path / "evaluation.json", default=[])
+        measurements = _read_json(self.path / "evaluation.json", list, default=[])
+        if not all(isinstance(measurement, dict) for measurement in measurements):
+            raise _damaged(self.path / "evaluation.json")
+        return measurements
 
     def latents(self) -> dict[str, Any]:
         """Class means and some posterior means with labels; empty for models without an encoder."""
-        return _read_json(self.path / "latents.json", default={})
+        return _read_json(self.path / "latents.json", dict, default={})
 
     def resumable(self) -> bool:
         return (self.path / "state.pt").exists()
@@ -130,16 +164,16 @@ def open_run(folder: Path) -> Run:
     """The run in that folder. Raises RunError when it is not one this version can read."""
     if not folder.is_dir():
         raise RunError(f"there is no run {folder.name!r}; `ls checkpoints runs` lists them.")
-    info = _read_json(folder / "recipe.json")
-    if not isinstance(info, dict):
-        raise RunError(f"{folder.name}: recipe.json is damaged.")
+    info = _read_json(folder / "recipe.json", dict)
     if info.get("format") != FORMAT:
         raise RunError(
             f"{folder.name} has format {info.get('format')!r} and this version reads "
             f"format {FORMAT}; update genmodels, or train the recipe again."
         )
-    if not isinstance(info.get("parameters"), dict):
-        raise RunError(f"{folder.name}: recipe.json counts no parameters; the file is damaged.")
+    if not all(isinstance(info.get(name), kind) for name, kind in INFO_KINDS.items()) or not all(
+        isinstance(count, int) for count in info["parameters"].values()
+    ):
+        raise _damaged(folder / "recipe.json")
     try:
         return Run(folder, info, recipes.from_json(info.get("recipe")))
     except RecipeError as error:
@@ -149,13 +183,23 @@ def open_run(folder: Path) -> Run:
 def find(name: str | Path) -> Run:
     """A run by its id, in checkpoints/ or runs/, or by its folder. Raises RunError."""
     if isinstance(name, Path) or os.sep in name:
-        return open_run(Path(name).expanduser().absolute())
+        return open_run(absolute(Path(name)))
     if not ID.fullmatch(name):
         raise RunError(
             f"{name!r} is no id of a run: ids are small letters, digits, dots and dashes."
         )
     shipped = folders.CHECKPOINTS / name
     return open_run(shipped if shipped.is_dir() else folders.runs() / name)
+
+
+def absolute(folder: Path) -> Path:
+    """The folder a person means. Raises RunError for the home of a user there is not."""
+    try:
+        return folder.expanduser().absolute()
+    except RuntimeError as error:
+        raise RunError(
+            f"{folder} begins with the home of an unknown user; name another."
+        ) from error
 
 
 def list_runs() -> Iterator[Run | Damaged]:
@@ -206,13 +250,18 @@ def write_atomic(path: Path, content: bytes | memoryview, durable: bool = True) 
 
     `durable=False` leaves out the flush to disk, for what is written every second.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        if durable:
-            file.flush()
-            os.fsync(file.fileno())
-    temporary.replace(path)
+    # The app's pages are threads of one process, and may write the same file at once.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def write_json(path: Path, plain: Any, durable: bool = True) -> None:
@@ -250,14 +299,20 @@ def _subfolders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and ID.fullmatch(path.name))
 
 
-def _read_json(path: Path, default: Any = None) -> Any:
+def _read_json(path: Path, kind: type, default: Any = None) -> Any:
+    """What a file holds; `default` where there is no file. Raises RunError."""
     if not path.exists() and default is not None:
         return default
     try:
-        return json.loads(path.read_text())
+        plain = json.loads(path.read_bytes())
     except FileNotFoundError as error:
         raise RunError(f"{path.parent.name} holds no {path.name}; it is not a run.") from error
     except (ValueError, OSError) as error:
-        raise RunError(
-            f"{path.parent.name}: {path.name} is damaged; restore it or delete the run."
-        ) from error
+        raise _damaged(path) from error
+    if not isinstance(plain, kind):
+        raise _damaged(path)
+    return plain
+
+
+def _damaged(path: Path) -> RunError:
+    return RunError(f"{path.parent.name}: {path.name} is damaged; restore it or delete the run.")

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 import torch
 from filelock import Timeout
-from torch import Tensor
+from torch import Tensor, nn
+from tqdm import tqdm
 
 from . import data, pictures, recipes, runs, weights
 from .devices import Device, choose_device, choose_precision
-from .errors import GenmodelsError, RunError
+from .errors import GenmodelsError, RecipeError, RunError
 from .models import Model, build
 from .progress import Progress, Stopped, watch
 from .recipes import Recipe
@@ -56,6 +57,9 @@ class Trainer:
             )
             for name, network in self.model.networks.items()
         }
+        self.learning_rates = {
+            name: optimizer.defaults["lr"] for name, optimizer in self.optimizers.items()
+        }
         self.parameters = {
             name: list(network.parameters()) for name, network in self.model.networks.items()
         }
@@ -87,6 +91,7 @@ class Trainer:
         for step, part in enumerate(data.batches(len(order), self.recipe.batch_size), 1):
             index = order[part]
             images = data.to_float(self.pixels[index])
+            self.set_learning_rates()
             measured = self.step(images, self.labels[index], rng)
             means.add(measured, len(index))
             self.images_seen += len(index)
@@ -112,6 +117,14 @@ class Trainer:
                 self.optimizers[name].zero_grad()
             measured |= turn.measured
         return measured
+
+    def set_learning_rates(self) -> None:
+        """Those of the next step: a function of the images seen alone, as resuming needs."""
+        in_all = self.recipe.epochs * len(self.train)
+        factor = self.model.learning_rate_factor(self.images_seen / in_all)
+        for name, optimizer in self.optimizers.items():
+            for group in optimizer.param_groups:
+                group["lr"] = self.learning_rates[name] * factor
 
     @torch.inference_mode()
     def validate(self, epoch: int) -> dict[str, Any]:
@@ -160,12 +173,25 @@ class Trainer:
     def restore(self) -> int:
         """Goes back to the last committed epoch and gives its number."""
         state = weights.load_state(self.folder)
-        for name, network in self.model.networks.items():
-            network.load_state_dict(state["networks"][name])
-            self.optimizers[name].load_state_dict(state["optimizers"][name])
+        try:
+            for name, network in self.model.networks.items():
+                network.load_state_dict(state["networks"][name])
+                self.optimizers[name].load_state_dict(state["optimizers"][name])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise RunError(
+                f"{self.folder.name}: state.pt does not fit the recipe; restore both files."
+            ) from error
         self.images_seen = state["images_seen"]
         runs.discard_after(runs.open_run(self.folder), state["epoch"], self.images_seen)
         return state["epoch"]
+
+    def restore_or_begin(self) -> int:
+        """The last committed epoch, restored; 0 when there is none."""
+        run = runs.open_run(self.folder)
+        if run.resumable() or any(line["epoch"] > 0 for line in run.metrics()):
+            return self.restore()
+        runs.discard_after(run, -1, -1)
+        return 0
 
     def random(self, epoch: int, device: str | torch.device) -> torch.Generator:
         """The randomness of an epoch, a function of the seed and the epoch's number."""
@@ -174,15 +200,12 @@ class Trainer:
 
     def report(self, epoch: int, losses: dict[str, float]) -> None:
         """Shows the losses so far. Raises GenmodelsError when one is no number any more."""
-        for name, value in losses.items():
-            if not math.isfinite(value):
-                raise GenmodelsError(
-                    f"the {name.replace('_', ' ')} became {value} in epoch {epoch}; the weights of "
-                    "the epoch before are kept, try a smaller learning rate"
-                )
+        check_finite(epoch, losses)
         self.progress.show(epoch, losses)
 
     def line(self, split: str, epoch: int, means: dict[str, float], seconds: float) -> dict:
+        # Both splits: the last step of an epoch may spoil what only the held-out images show.
+        check_finite(epoch, means)
         count = len(self.train if split == "train" else self.val)
         return {
             "epoch": epoch,
@@ -218,6 +241,16 @@ class Trainer:
             "labels": self.val.labels[:STORED_POSTERIORS].tolist(),
         }
         runs.write_json(self.folder / "latents.json", plain)
+
+
+def check_finite(epoch: int, losses: dict[str, float]) -> None:
+    """Raises GenmodelsError when a loss is no number any more."""
+    for name, value in losses.items():
+        if not math.isfinite(value):
+            raise GenmodelsError(
+                f"the {name.replace('_', ' ')} became {value} in epoch {epoch}; the weights of "
+                "the epoch before are kept, try a smaller learning rate."
+            )
 
 
 class Means:
@@ -257,11 +290,13 @@ def fit(
     model.compute_type = getattr(torch, choose_precision(recipe, place))
     if recipe.network == "convolutional":
         model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    folder.mkdir(parents=True, exist_ok=True)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         lock = runs.lock(folder).acquire(timeout=2)
     except Timeout as error:
         raise RunError(f"{folder} is being trained already; wait, or stop it first.") from error
+    except OSError as error:
+        raise RunError(f"{folder} cannot be written ({error}); choose another folder.") from error
     with lock, watch(folder, recipe.epochs) as progress:
         (folder / "stop").unlink(missing_ok=True)
         info = describe(name, recipe, model, title)
@@ -271,14 +306,17 @@ def fit(
         train = data.load(recipe.dataset, "train", data_folder, progress.preparing)
         val = data.load(recipe.dataset, "val", data_folder, progress.preparing)
         train = train.first(recipe.train_limit)
+        check_last_batch(model, len(train), recipe.batch_size)
+        warn_of_other_data(info, train, val)
         info["data"] = {"train": provenance(train), "val": provenance(val)}
         runs.write_json(folder / "recipe.json", info)
         trainer = Trainer(folder, recipe, model, train, val, progress)
         try:
-            trainer.run(trainer.restore() if runs.open_run(folder).resumable() else 0)
+            trainer.run(trainer.restore_or_begin())
         except Stopped:
             if runs.open_run(folder).resumable():
                 progress.epoch = trainer.restore()
+                progress.bar.n = trainer.images_seen
                 trainer.store_latents()
             raise
         trainer.store_latents()
@@ -311,15 +349,34 @@ def describe(name: str, recipe: Recipe, model: Model, title: str) -> dict[str, A
 
 def continued(run: Run, info: dict[str, Any]) -> dict[str, Any]:
     """recipe.json of a resumed run; warns where the arithmetic will not be the same."""
-    for name, before in run.info["resolved"].items():
-        if info["resolved"][name] != before:
-            now = info["resolved"][name]
-            print(
-                f"warning: {run.id} was trained with {name} {before}, now {now}: "
-                "the result will differ from an uninterrupted training.",
-                file=sys.stderr,
-            )
+    for name, now in info["resolved"].items():
+        before = (run.info.get("resolved") or {}).get(name)
+        if now != before:
+            warn(f"{run.id} was trained with {name} {before}, now {now}")
     return {**run.info, "recipe": info["recipe"], "resolved": info["resolved"]}
+
+
+def check_last_batch(model: Model, count: int, batch_size: int) -> None:
+    """Raises RecipeError where batch normalisation would meet one image alone."""
+    alone = (count - 1) % batch_size == 0
+    if alone and any(isinstance(layer, nn.BatchNorm1d) for layer in model.modules()):
+        raise RecipeError(
+            f"the last batch of {count:,} images in batches of {batch_size} holds one image, and "
+            "batch normalisation needs two; change the batch size."
+        )
+
+
+def warn_of_other_data(info: dict[str, Any], train: data.Images, val: data.Images) -> None:
+    """Tells of a resumed run whose data are not the ones that it began with."""
+    for split, images in (("train", train), ("val", val)):
+        before = (info.get("data") or {}).get(split)
+        if before and before.get("fingerprint") != images.fingerprint:
+            warn(f"the {split} images are not those that the run began with")
+
+
+def warn(what: str) -> None:
+    sentence = f"warning: {what}: the result will differ from an uninterrupted training."
+    tqdm.write(sentence, file=sys.stderr)  # On a line of its own, not behind the bar.
 
 
 def provenance(images: data.Images) -> dict[str, Any]:

@@ -82,7 +82,8 @@ def load_state(folder: Path) -> dict[str, Any]:
     """What a training resumes from: networks, optimizers, epoch. Raises RunError."""
     path = folder / "state.pt"
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        return {key: state[key] for key in ("epoch", "images_seen", "networks", "optimizers")}
     except FileNotFoundError as error:
         raise RunError(f"{folder.name} holds no state.pt: it cannot be resumed.") from error
     except Exception as error:  # torch.load raises whatever its readers raise.

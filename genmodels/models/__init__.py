@@ -3,6 +3,7 @@
 Images are float32 [n, channels, height, width] in [0, 1], latents float32 [n, latent_dim].
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -62,6 +63,10 @@ class Model(nn.Module):
         """Adam's options for a network."""
         raise NotImplementedError
 
+    def learning_rate_factor(self, progress: float) -> float:
+        """What the learning rates are multiplied by once `progress` of the training is done."""
+        return 1.0
+
 
 class LatentModel(Model):
     """A model that turns latents into images."""
@@ -78,9 +83,12 @@ class LatentModel(Model):
         """`count` latents from the prior N(0, spread²): the same ones for the same seed, on
         every device, and the first ones of a larger count."""
         rng = torch.Generator().manual_seed(seed)
-        return torch.randn(count, self.latent_dim, generator=rng).to(self.device) * spread
+        # randn draws in blocks of 16, and what does not fill a block in another order.
+        numbers = torch.randn(math.ceil(count * self.latent_dim / 16) * 16, generator=rng)
+        latents = numbers[: count * self.latent_dim].view(count, self.latent_dim)
+        return latents.to(self.device) * spread
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def sample(self, count: int, seed: int = 0, spread: float = 1.0) -> Tensor:
         """`count` images of latents from the prior."""
         return self.decode(self.sample_latents(count, seed, spread))
@@ -89,12 +97,14 @@ class LatentModel(Model):
 def build(recipe: Recipe) -> Model:
     """A model of fresh networks; its initial weights depend on `recipe.seed` alone."""
     # The families' files import this one.
+    from .classifier import Classifier
     from .gan import GAN
     from .vae import VAE
 
-    family = {"vae": VAE, "gan": GAN}[recipe.family]
+    family = {"vae": VAE, "gan": GAN, "classifier": Classifier}[recipe.family]
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
+        # Not torch.manual_seed: that one seeds the GPUs too, and they are not put back.
+        torch.default_generator.manual_seed(recipe.seed)
         return family(recipe)
 
 

@@ -1,0 +1,18 @@
+# Serves the app on port 8501 as user 1000, on the shipped checkpoints; a Hugging Face Docker
+# Space runs it as it is. Volumes: /data (data sets), /runs, /cache.
+FROM python:3.12-slim
+
+# The CPU's wheels are a tenth of the GPU's size: --build-arg TORCH_INDEX=... chooses them.
+ARG TORCH_INDEX=""
+RUN useradd --create-home --uid 1000 user \
+    && mkdir /data /runs /cache \
+    && chown user /data /runs /cache
+WORKDIR /home/user/app
+COPY requirements.txt .
+RUN pip install --no-cache-dir ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} -r requirements.txt
+COPY . .
+USER user
+ENV GENMODELS_DATA=/data GENMODELS_RUNS=/runs GENMODELS_CACHE=/cache
+EXPOSE 8501
+HEALTHCHECK CMD python -c "import urllib.request as u; u.urlopen('http://localhost:8501/_stcore/health')"
+CMD ["streamlit", "run", "app.py", "--server.address=0.0.0.0", "--server.port=8501", "--server.headless=true"]

@@ -1,0 +1,198 @@
+"""How good a run's samples are: features, then statistics, then distances, each usable alone.
+
+    from genmodels import evaluation, runs
+    run = runs.find("vae-mnist")
+    entries = evaluation.evaluate(run, "classifier", samples=10_000)
+    evaluation.save(run, entries)
+
+The same from a shell: `python -m genmodels.evaluation vae-mnist`.
+"""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .. import runs, weights
+from ..devices import Device, choose_device
+from ..errors import RunError
+from ..runs import Run
+from . import distances, features, statistics
+from .distances import (
+    Estimate,
+    EvaluationError,
+    frechet_distance,
+    kernel_distance,
+    precision_recall,
+)
+from .features import Extractor, Kind, Precision, Progress
+from .results import Entry, results, save, save_to_cache
+from .statistics import Statistics
+
+__all__ = [
+    "Entry",
+    "EvaluationError",
+    "Extractor",
+    "Statistics",
+    "evaluate",
+    "frechet_distance",
+    "kernel_distance",
+    "precision_recall",
+    "results",
+    "save",
+    "save_to_cache",
+]
+
+SURE = 0.9
+"""The probability of its class from which a classifier counts as sure of a sample."""
+COVERED = 0.1
+"""A class is covered when the sure samples of it are this part of an equal share or more."""
+
+Measured = dict[str, tuple[str, Estimate, dict[str, Any]]]
+"""Title, value and details by the metric's name."""
+
+
+def evaluate(
+    run: Run,
+    kind: Kind | Extractor = "classifier",
+    *,
+    samples: int = 10_000,
+    seed: int = 0,
+    data_folder: Path | None = None,
+    weights_file: Path | None = None,
+    device: Device = "auto",
+    precision: Precision = "float32",
+    progress: Progress | None = None,
+) -> list[Entry]:
+    """Measures samples of a run against the held-out real images, by one kind of features.
+
+    Beside each value stands its floor: what as many training images get in place of the
+    samples. Nothing is stored but the real images' statistics, in the cache; `save` and
+    `save_to_cache` store what this gives. `progress` may raise to interrupt.
+    Raises EvaluationError, RunError or DataError.
+    """
+    from .. import data
+
+    progress = progress or (lambda what, done, total: None)
+    started = time.perf_counter()
+    if samples < 2:
+        raise EvaluationError(f"statistics take at least 2 samples, not {samples}; ask for more.")
+    place = choose_device(device)
+    fingerprint = weights.fingerprint(run)
+    model = weights.load_run(run, str(place))
+    if not hasattr(model, "sample_latents"):
+        raise EvaluationError(f"{run.id} makes no images; name a run of a model that does.")
+    dataset = run.recipe.dataset
+    extractor = kind
+    if not isinstance(extractor, Extractor):
+        extractor = features.load(
+            extractor,
+            dataset,
+            weights_file=weights_file,
+            device=place,
+            precision=precision,
+            progress=progress,
+        )
+    val = data.load(dataset, "val", data_folder, progress)
+    train = data.load(dataset, "train", data_folder, progress)
+    real = statistics.of_real(val, extractor, None, "Real images (val)", progress)
+    others = statistics.of_real(train, extractor, samples, "Real images (train)", progress)
+    images = sample_in_batches(model, samples, seed, extractor.batch_size)
+    generated = statistics.gather(images, extractor, samples, "Samples", progress)
+    if weights.fingerprint(run) != fingerprint:
+        raise RunError(f"{run.id} was trained on meanwhile; measure it when its training is over.")
+    progress("Distances", 0, 2)
+    values = measure(generated, real, extractor)
+    progress("Distances", 1, 2)
+    floors = measure(others, real, extractor)
+    progress("Distances", 2, 2)
+    seconds = round(time.perf_counter() - started, 1)
+    return [
+        {
+            "metric": metric,
+            "title": title,
+            "value": estimate.value,
+            "error": estimate.error,
+            **details,
+            "samples": samples,
+            "seed": seed,
+            "features": extractor.name,
+            "features_fingerprint": extractor.fingerprint,
+            "weights_fingerprint": fingerprint,
+            "real": {
+                "dataset": dataset,
+                "split": "val",
+                "images": len(val),
+                "fingerprint": val.fingerprint,
+            },
+            "floor": {
+                "value": floors[metric][1].value,
+                "error": floors[metric][1].error,
+                "split": "train",
+                "images": others.count,
+                "fingerprint": train.fingerprint,
+            },
+            "seconds": seconds,
+            "created": runs.now(),
+        }
+        for metric, (title, estimate, details) in values.items()
+    ]
+
+
+def sample_in_batches(model: Any, samples: int, seed: int, size: int) -> Iterator[Tensor]:
+    """A model's samples, rounded to 8 bits as pictures of them are and the real images."""
+    for latents in model.sample_latents(samples, seed).split(size):
+        with torch.inference_mode():
+            images = model.decode(latents)
+        yield images.clamp(0, 1).mul(255).round().div(255)
+
+
+def measure(generated: Statistics, real: Statistics, extractor: Extractor) -> Measured:
+    """All that is measured of one set against the real one. Raises EvaluationError."""
+    label = extractor.label
+    precision, recall = precision_recall(real.features, generated.features)
+    measured: Measured = {
+        "frechet": (extractor.title, statistics.frechet(generated, real), {}),
+        "kernel": (extractor.kernel_title, kernel_distance(generated.features, real.features), {}),
+        "precision": (f"Precision ({label})", precision, {"k": 3}),
+        "recall": (f"Recall ({label})", recall, {"k": 3}),
+        "spread": (f"Spread of samples / of real images ({label})", spread(generated, real), {}),
+    }
+    if extractor.head is not None:
+        measured |= certainty(generated, extractor)
+    return measured
+
+
+def spread(generated: Statistics, real: Statistics) -> Estimate:
+    """The mean distance between two samples over that between two real images; 1 is alike.
+
+    The error is that of drawing the samples.
+    """
+    ours, theirs = (distances.mean_distance(each.features) for each in (generated, real))
+    error = None if ours.error is None else ours.error / theirs.value
+    return Estimate(ours.value / theirs.value, error)
+
+
+def certainty(generated: Statistics, extractor: Extractor) -> Measured:
+    """The share of samples the classifier is sure of, and how many classes those cover."""
+    probabilities, classes = extractor.probabilities(generated.features).max(1)
+    sure = classes[probabilities > SURE]
+    counts = torch.bincount(sure, minlength=len(extractor.classes)) / len(classes)
+    covered = (counts >= COVERED / len(extractor.classes)).sum().item()
+    shares = dict(zip(extractor.classes, counts.tolist(), strict=True))
+    label = extractor.label
+    return {
+        "sure": (
+            f"Samples with a class above {SURE:.0%} ({label})",
+            distances.share(len(sure) / len(classes), len(classes)),
+            {"threshold": SURE},
+        ),
+        "classes": (
+            f"Classes covered ({label})",
+            Estimate(covered, None),
+            {"threshold": SURE, "least_share": COVERED / len(counts), "shares": shares},
+        ),
+    }

@@ -1,0 +1,169 @@
+"""Measures runs and writes their evaluation.json: `python -m genmodels.evaluation vae-mnist`."""
+
+import contextlib
+import io
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tqdm import tqdm
+from typing_extensions import Doc
+
+from .. import runs
+from ..command import _sentence
+from ..errors import GenmodelsError, RunError
+from ..runs import Damaged, Run
+from . import evaluate, features, save
+
+PROGRAM = "python -m genmodels.evaluation"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Measures samples of runs against real images, and writes it into the runs."""
+
+    runs: Annotated[
+        tyro.conf.Positional[tuple[str, ...]], Doc("Runs, by their ids or folders.")
+    ] = ()
+    every: Annotated[
+        bool, tyro.conf.arg(name="all"), Doc("Every run that makes images, instead.")
+    ] = False
+    samples: Annotated[int, Doc("Samples to measure.")] = 10_000
+    seed: Annotated[int, Doc("Fixes the samples.")] = 0
+    features: Annotated[
+        Literal["classifier", "inception"],
+        Doc("Whose features: the data set's classifier's, or Inception's, which make it FID."),
+    ] = "classifier"
+    weights: Annotated[
+        Path | None,
+        Doc("File of Inception's weights; None takes GENMODELS_INCEPTION, else torch hub's."),
+    ] = None
+    data_dir: Annotated[
+        Path | None, Doc("Folder of the data sets; None takes GENMODELS_DATA, else data/.")
+    ] = None
+    device: Annotated[
+        Literal["auto", "cpu", "cuda", "mps"], Doc("Where to compute; auto takes the fastest.")
+    ] = "auto"
+    precision: Annotated[
+        Literal["float32", "bfloat16"],
+        Doc("Arithmetic of the features; bfloat16 is faster, and its values are apart."),
+    ] = "float32"
+
+
+class Bar:
+    """Progress on the terminal, with the time left."""
+
+    def __init__(self) -> None:
+        self.bar: tqdm | None = None
+        self.what = ""
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        if self.bar is None or what != self.what:
+            self.close()
+            self.what = what
+            self.bar = tqdm(desc=what, total=total, dynamic_ncols=True)
+        self.bar.update(done - self.bar.n)
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measures; gives the exit status: 0 done, 2 a mistake (in one sentence), 130 interrupted."""
+    status = 0
+    try:
+        options = parse(arguments)
+        chosen = choose(options)
+        if options.features == "inception":
+            # Told once, not for each run.
+            features.find_inception(options.weights)
+    except GenmodelsError as error:
+        return complain(error)
+    try:
+        for run in chosen:
+            try:
+                measure(run, options)
+            except GenmodelsError as error:
+                status = complain(error)
+    except KeyboardInterrupt:
+        print("interrupted; runs that were measured before are written", file=sys.stderr)
+        return 130
+    return status
+
+
+def parse(arguments: Sequence[str]) -> Options:
+    """The options as they were typed. Raises GenmodelsError."""
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            options = tyro.cli(Options, prog=PROGRAM, args=list(arguments))
+    except SystemExit as error:
+        if error.code:
+            raise GenmodelsError(_sentence(complaint.getvalue())) from error
+        raise
+    if bool(options.runs) == options.every:
+        raise GenmodelsError("name the runs to measure, or give --all, but not both.")
+    return options
+
+
+def choose(options: Options) -> list[Run]:
+    """The runs to measure. Raises RunError."""
+    if not options.every:
+        return [runs.find(name) for name in options.runs]
+    chosen = []
+    for run in runs.list_runs():
+        if isinstance(run, Damaged):
+            complain(RunError(run.reason))
+        elif not run.recipe.hidden:
+            chosen.append(run)
+    return chosen
+
+
+def measure(run: Run, options: Options) -> None:
+    """Measures one run, writes it down and prints the table. Raises GenmodelsError."""
+    bar = Bar()
+    try:
+        entries = evaluate(
+            run,
+            options.features,
+            samples=options.samples,
+            seed=options.seed,
+            data_folder=options.data_dir,
+            weights_file=options.weights,
+            device=options.device,
+            precision=options.precision,
+            progress=bar,
+        )
+    finally:
+        bar.close()
+    save(run, entries)
+    print(table(run, entries))
+
+
+def table(run: Run, entries: list[dict]) -> str:
+    """The measurements, for reading."""
+    first = entries[0]
+    real, floor = first["real"], first["floor"]
+    lines = [
+        f"{run.id}: {first['samples']:,} samples against {real['images']:,} images "
+        f"({real['dataset']}, {real['split']}); floor: {floor['images']:,} of {floor['split']}"
+    ]
+    width = max(len(entry["title"]) for entry in entries)
+    for entry in entries:
+        error = "" if entry["error"] is None else f"± {entry['error']:.2g}"
+        value, least = f"{entry['value']:.4g}", f"{entry['floor']['value']:.4g}"
+        lines.append(f"  {entry['title']:{width}}  {value:>9} {error:10} floor {least:>9}")
+    return "\n".join(lines)
+
+
+def complain(error: GenmodelsError) -> int:
+    print(f"{PROGRAM}: {error}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

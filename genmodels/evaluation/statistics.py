@@ -1,0 +1,187 @@
+"""Mean and covariance of features, streamed, and those of real images kept in the cache."""
+
+import hashlib
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from .. import folders
+from ..runs import write_atomic
+from . import distances
+from .distances import Array, Estimate, EvaluationError
+from .features import Extractor, Progress
+
+if TYPE_CHECKING:
+    from ..data import Images
+
+KEPT = 10_000
+"""How many samples' features are kept for what needs more than mean and covariance."""
+SUBSET_SEED = 0
+FORMAT = "statistics 1"
+
+
+class Statistics:
+    """Of `count` samples: mean [d], covariance [d, d] over n - 1, the first `KEPT` features.
+
+    Mean and covariance are float64, features float32.
+    """
+
+    def __init__(self, count: int, mean: Tensor, covariance: Tensor, features: Tensor):
+        self.count = count
+        self.mean = mean
+        self.covariance = covariance
+        self.features = features
+
+    @cached_property
+    def root(self) -> Tensor:
+        """The symmetric root of the covariance."""
+        return distances.root(self.covariance)
+
+    @property
+    def singular(self) -> bool:
+        """Whether there are too few samples for a covariance of full rank."""
+        return self.count <= len(self.mean)
+
+    @property
+    def factor(self) -> Tensor:
+        """F with Fᵀ F the covariance, exact for few samples too."""
+        if self.singular and self.count == len(self.features):
+            return distances.factor(self.features)
+        return self.root
+
+
+class Stream:
+    """Takes features in batches; memory does not depend on how many come."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.mean = torch.zeros(())
+        self.scatter = torch.zeros(())
+        self.kept: list[Tensor] = []
+
+    def add(self, features: Array) -> None:
+        """A batch [n, d], of any n. Raises EvaluationError for numbers that are not finite."""
+        values = distances.check(features, least=1)
+        # Chan et al. 1983: centred sums of two sets make those of both without cancellation.
+        mean = values.mean(0)
+        centred = values - mean
+        scatter = centred.T @ centred
+        if self.count == 0:
+            self.mean, self.scatter = torch.zeros_like(mean), torch.zeros_like(scatter)
+        distances.check_alike(self.mean, mean)
+        count = self.count + len(values)
+        apart = mean - self.mean
+        weight = self.count * len(values) / count
+        self.scatter += scatter + weight * torch.outer(apart, apart)
+        self.mean = self.mean + apart * (len(values) / count)
+        room = max(KEPT - self.count, 0)
+        if room:
+            self.kept.append(values[:room].float())
+        self.count = count
+
+    def result(self) -> Statistics:
+        """Raises EvaluationError when there were fewer than two samples."""
+        if self.count < 2:
+            raise EvaluationError(
+                f"statistics take at least 2 samples, not {self.count}; ask for more."
+            )
+        return Statistics(
+            self.count, self.mean, self.scatter / (self.count - 1), torch.cat(self.kept)
+        )
+
+
+def gather(
+    batches: Iterable[Tensor],
+    extractor: Extractor,
+    count: int,
+    what: str,
+    progress: Progress,
+) -> Statistics:
+    """The statistics of images that come in batches, float32 [n, c, h, w] in [0, 1]."""
+    stream = Stream()
+    progress(what, 0, count)
+    for images in batches:
+        stream.add(extractor(images))
+        progress(what, stream.count, count)
+    return stream.result()
+
+
+def of_real(
+    images: "Images", extractor: Extractor, limit: int | None, what: str, progress: Progress
+) -> Statistics:
+    """The statistics of a split, or of a random `limit` of it, from the cache if they are there.
+
+    The same images are taken every time. A damaged cache file is made again.
+    """
+    from ..data import batches, to_float
+
+    count = len(images) if limit is None else min(limit, len(images))
+    # A data set may be stored class by class: its first images are not like the others.
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(SUBSET_SEED))
+    key = f"{FORMAT}, {count} of seed {SUBSET_SEED}, {images.fingerprint}, {extractor.fingerprint}"
+    name = hashlib.sha256(key.encode()).hexdigest()[:32]
+    path = folders.cache() / "evaluation" / f"real-{name}.safetensors"
+    cached = _read(path, key)
+    if cached:
+        return cached
+    parts = batches(count, extractor.batch_size)
+    floats = (to_float(images.pixels[order[part]]) for part in parts)
+    statistics = gather(floats, extractor, count, what, progress)
+    _write(path, key, statistics)
+    return statistics
+
+
+def frechet(first: Statistics, second: Statistics) -> Estimate:
+    """Their Fréchet distance, in the way that is exact for their counts.
+
+    The error is that of drawing the first anew; None for fewer than 5 samples a dimension.
+    """
+    if first.singular or second.singular:
+        value = distances.frechet_distance_of_factors(
+            first.mean, first.factor, second.mean, second.factor
+        )
+        return Estimate(value, None)
+    value = distances.frechet_distance(
+        first.mean, first.covariance, second.mean, second.covariance, root2=second.root
+    )
+    if len(first.features) < 5 * len(first.mean):
+        return Estimate(value, None)
+    error = distances.frechet_error(first.features, second.mean, second.root)
+    return Estimate(value, error * (len(first.features) / first.count) ** 0.5)
+
+
+def _read(path: Path, key: str) -> Statistics | None:
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError):
+        # A cache is made again, whatever happened to it.
+        return None
+    if metadata.get("key") != key or not all(part.isfinite().all() for part in tensors.values()):
+        return None
+    root = tensors.pop("root", None)
+    statistics = Statistics(int(metadata["count"]), **tensors)
+    if root is not None:
+        statistics.root = root
+    return statistics
+
+
+def _write(path: Path, key: str, statistics: Statistics) -> None:
+    tensors = {
+        "mean": statistics.mean,
+        "covariance": statistics.covariance,
+        "features": statistics.features,
+    }
+    if not statistics.singular:
+        tensors["root"] = statistics.root
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, save(tensors, {"key": key, "count": str(statistics.count)}))

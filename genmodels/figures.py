@@ -1,0 +1,53 @@
+"""Plotly figures."""
+
+from typing import Any
+
+import plotly.graph_objects as go
+
+from .runs import Run
+
+# Okabe and Ito's colours, told apart by colour-blind people and on light and dark ground.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+TITLES = {
+    "loss": "Loss (negative ELBO), nats per image",
+    "reconstruction": "Reconstruction, nats per image",
+    "kl": "KL divergence, nats per image",
+    "generator_loss": "Generator loss, nats",
+    "discriminator_loss": "Discriminator loss, nats",
+    "d_real": "D(x), mean on real images",
+    "d_fake": "D(G(z)), mean on generated images",
+    "accuracy": "Accuracy",
+}
+NOT_MEASURED = {"epoch", "split", "images_seen", "seconds", "images_per_second"}
+
+
+def quantities(metrics: list[dict[str, Any]]) -> list[str]:
+    """What was measured, in a reader's order."""
+    names = {name for line in metrics for name in line} - NOT_MEASURED
+    order = list(TITLES)
+    return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
+
+
+def learning_curves(curves: list[tuple[Run, list[dict[str, Any]]]], quantity: str) -> go.Figure:
+    """One quantity over the epochs: a colour per run, train dashed and val drawn through."""
+    figure = go.Figure()
+    for (run, metrics), colour in zip(curves, COLOURS, strict=False):
+        for split, dash in (("train", "dash"), ("val", "solid")):
+            lines = [line for line in metrics if line["split"] == split and quantity in line]
+            figure.add_scatter(
+                x=[line["epoch"] for line in lines],
+                y=[line[quantity] for line in lines],
+                name=f"{run.title}, {split}" if len(curves) > 1 else split,
+                mode="lines+markers" if len(lines) < 3 else "lines",
+                line={"color": colour, "dash": dash, "width": 2},
+                hovertemplate="%{y:.4g}",
+            )
+    figure.update_layout(
+        hovermode="x unified",
+        margin={"l": 64, "r": 16, "t": 16, "b": 48},
+        height=380,
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+    )
+    figure.update_xaxes(title="Epoch", rangemode="tozero")
+    figure.update_yaxes(title=TITLES.get(quantity, quantity))
+    return figure

@@ -1,0 +1,56 @@
+"""The README's table of the shipped runs; `python -m genmodels.table` writes it anew."""
+
+import sys
+from pathlib import Path
+
+from . import folders, runs
+from .runs import Run
+
+BEGIN, END = "<!-- runs: python -m genmodels.table -->", "<!-- /runs -->"
+COLUMNS = ("run", "parameters", "training", "time", "held-out losses (nats)", "samples")
+
+
+def row(run: Run) -> list[str]:
+    """The cells of one run."""
+    metrics = run.metrics()
+    last = [line for line in metrics if line["split"] == "val"][-1]
+    minutes = sum(line["seconds"] for line in metrics) / 60
+    skipped = ("epoch", "split", "images_seen", "seconds", "images_per_second")
+    losses = [f"{name} {value:.4g}" for name, value in last.items() if name not in skipped]
+    measured = [
+        f"{entry['title']} {entry['value']:.3g}"
+        + (f" ({entry['samples']:,})" if entry.get("samples") else "")
+        for entry in run.evaluation()
+        if entry.get("value") is not None
+    ]
+    resolved = run.info["resolved"]
+    return [
+        f"`{run.id}`",
+        " + ".join(f"{count:,}" for count in run.parameters.values()),
+        f"{last['epoch']} epochs, batch {run.recipe.batch_size}, {resolved['precision']}",
+        f"{minutes:.0f} min on {resolved['threads']} {resolved['device']} threads",
+        ", ".join(losses).replace("_", " "),
+        "; ".join(measured) or "not computed",
+    ]
+
+
+def table() -> str:
+    """All shipped runs as a Markdown table."""
+    shipped = [run for run in runs.list_runs() if isinstance(run, Run) and run.shipped]
+    rows = [COLUMNS, ["---"] * len(COLUMNS), *(row(run) for run in shipped)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
+
+
+def updated(text: str) -> str:
+    """A README's text with the table between its marks made anew."""
+    before, rest = text.split(BEGIN)
+    return f"{before}{BEGIN}\n{table()}\n{END}{rest.split(END)[1]}"
+
+
+def main(path: Path = folders.REPOSITORY / "README.md") -> int:
+    path.write_text(updated(path.read_text()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,196 @@
+"""What Streamlit's own widgets cannot do: pictures that change while a handle is dragged, a grid
+of pictures to choose from, and learning curves with the samples of each moment below them.
+
+Each is a component of `st.components.v2`; its JavaScript and CSS are in components/.
+"""
+
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import NotRequired, TypedDict
+
+import plotly.graph_objects as go
+import streamlit as st
+from PIL import Image
+from streamlit.components.v2 import component
+
+from .. import pictures
+from . import routes
+
+FOLDER = Path(__file__).with_suffix("")
+
+
+class CurvesRun(TypedDict):
+    """One run below the curves: `stops` are [images seen, epoch, address of the picture]."""
+
+    id: str
+    title: str
+    shape: Sequence[int]
+    stops: Sequence[Sequence[int | float | str]]
+    images_per_epoch: NotRequired[int]
+
+
+def _source(*names: str) -> str:
+    # Streamlit loads one script and one style sheet per component, so parts are joined here.
+    return "\n".join((FOLDER / name).read_text() for name in names)
+
+
+_player = component(
+    "genmodels_player",
+    js=_source("shared.js", "player.js"),
+    css=_source("shared.css", "player.css"),
+)
+_picture_grid = component(
+    "genmodels_picture_grid",
+    js=_source("shared.js", "grid.js"),
+    css=_source("shared.css", "grid.css"),
+)
+_curves = component(
+    "genmodels_curves",
+    js=_source("shared.js", "chart.js", "curves.js"),
+    css=_source("shared.css", "curves.css"),
+    # plotly.js puts its own styles into the document, where a shadow root would not see them.
+    isolate_styles=False,
+)
+
+
+def player(
+    *,
+    sprite: Image.Image,
+    count: int,
+    height: int,
+    width: int,
+    label: str,
+    caption_start: str,
+    caption_end: str,
+    key: str,
+    display_width: int = 320,
+    start: float = 0.0,
+    report: bool = False,
+) -> float:
+    """`count` frames as a film: drag the slider or the picture, or press play.
+
+    All frames travel to the browser at once, as one sprite of `pictures.sprite(images)`; the
+    server hears nothing while the handle moves. With `report=True` the script runs again when
+    the handle is released, and the position (0 to 1) is returned; else `start` is.
+
+        frames = pictures.from_floats(images)
+        player(
+            sprite=pictures.sprite(frames), count=len(frames), height=28, width=28,
+            label="From a 2 to an 8", caption_start="a 2", caption_end="an 8", key="between",
+        )
+    """
+    data = _frames(sprite, count, height, width) | {
+        "label": label,
+        "captions": [caption_start, caption_end],
+        "display_width": display_width,
+        "start": start,
+        "report": report,
+    }
+    if not report:
+        _player(key=key, data=data)
+        return start
+    result = _player(key=key, data=data, default={"position": start}, on_position_change=_nothing)
+    return float(result.get("position", start))
+
+
+def picture_grid(
+    *,
+    sprite: Image.Image,
+    count: int,
+    height: int,
+    width: int,
+    label: str,
+    selected: int | None,
+    key: str,
+    tile: int = 96,
+) -> int | None:
+    """The pictures of a sprite as buttons; returns the index of the one that was picked.
+
+    `selected` is picked until the user picks another one, and again whenever it changes. `tile`
+    is the greatest width of a picture on the page.
+
+        chosen = picture_grid(
+            sprite=pictures.sprite(frames), count=64, height=28, width=28,
+            label="Pick a picture", selected=None, key="samples",
+        )
+    """
+    # A pick counts until `selected` changes: the browser says which turn it belongs to.
+    memory = f"{key} turn"
+    turn, before = st.session_state.get(memory, (0, selected))
+    turn += before != selected
+    st.session_state[memory] = turn, selected
+
+    data = _frames(sprite, count, height, width) | {
+        "label": label,
+        "selected": selected,
+        "turn": turn,
+        "tile": tile,
+    }
+    pick = _picture_grid(key=key, data=data, on_pick_change=_nothing).get("pick")
+    if pick and pick["turn"] == turn and 0 <= pick["index"] < count:
+        return pick["index"]
+    return selected
+
+
+def curves(
+    *,
+    figure: go.Figure,
+    runs: Sequence[CurvesRun],
+    label: str,
+    key: str,
+    log: bool = False,
+) -> None:
+    """A chart over epochs with a cursor, and below it what each run drew at that moment.
+
+    Colours, fonts and grid that the figure leaves open follow the theme. `log` makes the
+    vertical axes logarithmic.
+
+        urls = routes.sample_urls(run)
+        stops = [[seen, seen / per_epoch, url] for seen, url in urls.items()]
+        curves(
+            figure=figure, label="Loss over the epochs", key="curves",
+            runs=[{"id": run.id, "title": run.title, "shape": [1, 28, 28], "stops": stops}],
+        )
+    """
+    figure = go.Figure(figure)
+    if log:
+        figure.update_yaxes(type="log")
+    plain = json.loads(str(figure.to_json()))
+    plain["layout"].pop("template", None)  # the browser makes one from the theme
+    data = {
+        "figure": plain,
+        "runs": [{name: run[name] for name in ("id", "title", "shape", "stops")} for run in runs],
+        "label": label,
+        "log": log,
+        "plotly": routes.plotly_url(),
+    }
+    _curves(key=key, data=data)
+
+
+def _frames(sprite: Image.Image, count: int, height: int, width: int) -> dict:
+    columns = pictures.columns_for(count)
+    rows = -(-count // columns)
+    if sprite.size != (columns * width, rows * height):
+        raise ValueError(
+            f"{count} pictures of {width}×{height} make a sprite of "
+            f"{columns * width}×{rows * height}, not {sprite.width}×{sprite.height}"
+        )
+    return {
+        "sprite": _data_url(sprite.mode, sprite.size, sprite.tobytes()),
+        "columns": columns,
+        "count": count,
+        "height": height,
+        "width": width,
+    }
+
+
+@lru_cache(maxsize=16)
+def _data_url(mode: str, size: tuple[int, int], pixels: bytes) -> str:
+    """Encoded once, not at every rerun."""
+    return pictures.data_url(Image.frombytes(mode, size, pixels))
+
+
+def _nothing() -> None:
+    """Streamlit hands on a state only where somebody listens to it."""

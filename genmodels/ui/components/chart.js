@@ -1,0 +1,145 @@
+// The Plotly chart above the samples: loading it, its theme, and a cursor that follows the slider.
+
+const CONFIG = {
+  displaylogo: false,
+  modeBarButtons: [["zoom2d", "pan2d"], ["resetScale2d"], ["toImage"]],
+  // Nothing of the chart goes to another host; plotly.js 4 offers that by default.
+  plotlyServerURL: "",
+  showSendToCloud: false,
+  showLink: false,
+};
+
+/** plotly.js puts itself into `window`; once per page, and again only after it failed. */
+function loadPlotly(url) {
+  window.genmodelsPlotly ??= new Promise((resolve, reject) => {
+    const script = el("script", { src: url });
+    script.onload = () => resolve(window.Plotly);
+    script.onerror = () => {
+      window.genmodelsPlotly = undefined;
+      script.remove();
+      reject(new Error(url));
+    };
+    document.head.append(script);
+  });
+  return window.genmodelsPlotly;
+}
+
+/** What a figure leaves open follows Streamlit's theme. */
+function themeTemplate(place) {
+  const style = getComputedStyle(place);
+  const get = (name) => style.getPropertyValue(`--st-${name}`).trim();
+  const text = get("text-color");
+  const line = get("border-color");
+  const axis = {
+    gridcolor: line, zerolinecolor: line, linecolor: line, automargin: true, zeroline: false,
+  };
+  return {
+    layout: {
+      paper_bgcolor: "transparent",
+      plot_bgcolor: "transparent",
+      font: { color: text, family: get("font"), size: 13 },
+      colorway: get("chart-categorical-colors").split(/,(?![^(]*\))/),
+      hoverlabel: { bgcolor: get("secondary-background-color"), bordercolor: line, font: { color: text } },
+      margin: { l: 56, r: 16, t: 32, b: 48 },
+      legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
+      modebar: { bgcolor: "transparent", color: text, activecolor: get("primary-color") },
+      xaxis: { ...axis, showspikes: false }, // Plotly draws them white on a dark page
+      yaxis: axis,
+      dragmode: false, // dragging moves the cursor, and a finger scrolls the page
+    },
+  };
+}
+
+/** A chart in `node`; `picked` hears the epoch at which somebody clicked or dragged. */
+function epochChart(node, picked) {
+  let plotly = null;
+  let epoch = NaN;
+  let cursors = []; // [index of the shape, name of its axis]
+  let frame = 0;
+
+  /** Says whether there is a chart now. */
+  async function draw({ figure, log, plotly: url }, place) {
+    plotly = await loadPlotly(url).catch(() => null);
+    if (!plotly) return false;
+    const { data, layout } = structuredClone(figure); // Plotly writes into what it is given
+    const shapes = layout.shapes ?? [];
+    const axes = Object.keys(layout).filter((name) => /^xaxis\d*$/.test(name));
+    const colour = getComputedStyle(place).getPropertyValue("--st-primary-color").trim();
+    cursors = (axes.length ? axes : ["xaxis"]).map((axis, index) => [shapes.length + index, axis]);
+    const lines = cursors.map(([, axis]) => ({
+      type: "line", x0: 0, x1: 0, y0: 0, y1: 1, visible: false, line: { color: colour, width: 2 },
+      // In shares of the axis: in its units the cursor would stretch the axis as it moves.
+      xref: `${axis.replace("axis", "")} domain`,
+      yref: `${layout[axis]?.anchor ?? axis.replace("xaxis", "y")} domain`,
+    }));
+    const themed = {
+      ...layout, shapes: [...shapes, ...lines], template: themeTemplate(place),
+      autosize: true, uirevision: String(log),
+    };
+    if (!node.isConnected) return true;
+    await plotly.react(node, data, themed, CONFIG);
+    node.removeAllListeners?.("plotly_afterplot");
+    node.on("plotly_afterplot", moveCursor); // zoomed or resized
+    moveCursor();
+    return true;
+  }
+
+  function moveCursor() {
+    const change = {};
+    for (const [index, name] of cursors) {
+      const axis = node._fullLayout?.[name];
+      const shape = node.layout?.shapes?.[index];
+      if (!axis || !shape) return;
+      const x = axis.d2p(epoch) / axis._length;
+      const visible = x >= -1e-6 && x <= 1 + 1e-6;
+      if (visible && shape.x0 !== x) for (const end of ["x0", "x1"]) change[`shapes[${index}].${end}`] = x;
+      if (shape.visible !== visible) change[`shapes[${index}].visible`] = visible;
+    }
+    if (Object.keys(change).length) plotly.relayout(node, change);
+  }
+
+  /** The epoch under the pointer; null outside of the axes. */
+  function epochAt(event) {
+    const box = node.getBoundingClientRect();
+    const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+    for (const [, name] of cursors) {
+      const axis = node._fullLayout?.[name];
+      const beside = node._fullLayout?.[axis?.anchor?.replace("y", "yaxis")];
+      const within = (a, at) => a && at >= a._offset && at <= a._offset + a._length;
+      if (within(axis, x) && within(beside, y)) return axis.p2d(x - axis._offset);
+    }
+    return null;
+  }
+
+  const stopDragging = dragSideways(node, {
+    // While the zoom or the pan button is pressed, dragging does that.
+    starts: (event) =>
+      node._fullLayout?.dragmode === false &&
+      !event.target.closest(".modebar, .legend") &&
+      epochAt(event) !== null,
+    seek(event) {
+      const epoch = epochAt(event);
+      if (epoch !== null) picked(epoch);
+    },
+  });
+
+  const watcher = new ResizeObserver(() => {
+    if (plotly && node.offsetWidth && node._fullLayout) plotly.Plots.resize(node);
+  });
+  watcher.observe(node);
+
+  return {
+    draw,
+    moveTo(goal) {
+      epoch = goal;
+      cancelAnimationFrame(frame);
+      frame = requestAnimationFrame(moveCursor);
+    },
+    remove() {
+      cancelAnimationFrame(frame);
+      watcher.disconnect();
+      stopDragging();
+      plotly?.purge(node);
+    },
+  };
+}

@@ -1,0 +1,191 @@
+// Learning curves, and under them what each run drew at the moment under the slider.
+
+const AT_ONCE = 4;
+const GAP = 16;
+const WIDEST = 448;
+const PASS = 8000; // milliseconds from the first moment to the last
+
+const short = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
+const whole = new Intl.NumberFormat("en");
+const inWords = (epoch) => (epoch === 0 ? "untrained" : `epoch ${short.format(epoch)}`);
+
+export default (component) => show(component, buildCurves);
+
+/** Loads pictures, the nearest to the slider first, a few at a time. */
+function pictureLoader(arrived) {
+  const pictures = new Map(); // address → picture, or null where it could not be loaded
+  let running = 0;
+  let queue = [];
+
+  async function load(url) {
+    running += 1;
+    pictures.set(url, undefined);
+    const image = new Image();
+    image.src = url;
+    pictures.set(url, await image.decode().then(() => image, () => null));
+    running -= 1;
+    arrived();
+    next();
+  }
+  function next() {
+    while (running < AT_ONCE && queue.length) {
+      const url = queue.shift();
+      if (!pictures.has(url)) load(url);
+    }
+  }
+  return {
+    get: (url) => pictures.get(url),
+    failed: (url) => pictures.get(url) === null,
+    want(urls) {
+      queue = urls.filter((url) => !pictures.has(url));
+      next();
+    },
+  };
+}
+
+/** One run's picture and its caption. */
+function sampleCard() {
+  const canvas = el("canvas", { role: "img" });
+  const title = el("strong");
+  const moment = el("span");
+  const node = el(
+    "figure", { class: "genmodels-sample" }, canvas, el("figcaption", {}, title, moment),
+  );
+  let drawn = null;
+
+  return {
+    node,
+    show(run, epoch, loader) {
+      // The latest one not later than the cursor; a hair of room for rounding.
+      const later = run.stops.findIndex((stop) => stop[1] > epoch + 1e-9);
+      const index = Math.max(0, (later < 0 ? run.stops.length : later) - 1);
+      const near = run.stops
+        .map((stop, at) => [Math.abs(at - index), loader.get(stop[2])])
+        .filter(([, image]) => image)
+        .sort((a, b) => a[0] - b[0]);
+      const image = near[0]?.[1];
+      const [seen, at, url] = run.stops[index] ?? [0, 0, ""];
+      const words = seen === 0 ? "untrained" : `${inWords(at)} · ${whole.format(seen)} images seen`;
+      title.textContent = run.title;
+      moment.textContent = loader.failed(url) ? `${words} · this picture is missing` : words;
+      canvas.setAttribute("aria-label", `64 samples of ${run.title}, ${words}`);
+      canvas.dataset.imagesSeen = seen;
+      const [, height, width] = run.shape;
+      if (!drawn) [canvas.width, canvas.height] = [8 * width, 8 * height];
+      if (!image || image === drawn) return;
+      const [w, h] = [image.naturalWidth, image.naturalHeight];
+      if (canvas.width !== w || canvas.height !== h) [canvas.width, canvas.height] = [w, h];
+      canvas.getContext("2d").drawImage(image, 0, 0);
+      drawn = image;
+    },
+    pixels: () => canvas.width,
+    fit: (width) => (canvas.style.imageRendering = rendering(canvas.width, width)),
+  };
+}
+
+function buildCurves(place) {
+  const node = el("div", { class: "genmodels-chart", role: "figure" });
+  const trouble = el("p", { class: "genmodels-trouble", role: "status" });
+  const slider = stepSlider("Moment of the training");
+  const moment = el("span", { class: "genmodels-moment", "aria-hidden": "true" });
+  const samples = el("div", { class: "genmodels-samples" });
+  const play = playButton({ advance, pause: () => Math.min(500, Math.max(120, PASS / epochs.length)) });
+  const scrubber = el("div", { class: "genmodels-scrubber" }, play.button, slider.input, moment);
+  const root = el("div", { class: "genmodels-root" }, node, trouble, scrubber, samples);
+  place.append(root);
+
+  const chart = epochChart(node, (epoch) => {
+    play.stop();
+    if (epochs.length) seek(nearest(epoch));
+  });
+  const loader = pictureLoader(paint);
+  const cards = new Map();
+  let runs = [];
+  let epochs = []; // every moment at which any run has a picture
+
+  function nearest(epoch) {
+    const distance = (index) => Math.abs(epochs[index] - epoch);
+    return epochs.reduce((best, _, index) => (distance(index) < distance(best) ? index : best), 0);
+  }
+
+  function paint() {
+    for (const run of runs) cards.get(run.id).show(run, epochs[slider.index] ?? 0, loader);
+  }
+
+  function seek(index) {
+    slider.set(Math.min(Math.max(index, 0), epochs.length - 1), epochs.length);
+    moved();
+  }
+
+  function moved() {
+    const epoch = epochs[slider.index] ?? NaN; // without samples there is no cursor
+    moment.textContent = inWords(epoch);
+    const place = `moment ${slider.index + 1} of ${epochs.length}`;
+    slider.input.setAttribute("aria-valuetext", `${inWords(epoch)}, ${place}`);
+    chart.moveTo(epoch);
+    paint();
+    const away = new Map(epochs.map((at, index) => [at, Math.abs(index - slider.index)]));
+    const stops = runs.flatMap((run) => run.stops);
+    stops.sort((a, b) => away.get(a[1]) - away.get(b[1]));
+    loader.want(stops.map((stop) => stop[2]));
+  }
+
+  function advance() {
+    const last = epochs.length - 1;
+    if (last < 1) return false;
+    seek(slider.index === last ? 0 : slider.index + 1); // Play at the end starts again
+    return slider.index < last;
+  }
+
+  slider.input.addEventListener("input", () => {
+    play.stop();
+    moved();
+  });
+
+  /** All pictures equally wide, two beside each other even on a telephone. */
+  function fit() {
+    const room = samples.clientWidth;
+    if (!room || !cards.size) return; // not shown now, as in a closed tab
+    const fitting = Math.max(1, Math.floor((room + GAP) / ((room < 600 ? 150 : 230) + GAP)));
+    const columns = Math.ceil(cards.size / Math.ceil(cards.size / fitting));
+    const most = Math.min(WIDEST, Math.floor((room + GAP) / columns) - GAP);
+    const pixels = [...cards.values()].map((card) => card.pixels());
+    const width = crispWidth(Math.min(...pixels), most, 0.8);
+    samples.style.gridTemplateColumns = `repeat(${columns}, ${width}px)`;
+    cards.forEach((card) => card.fit(width));
+  }
+  const watcher = new ResizeObserver(fit);
+  watcher.observe(samples);
+
+  function update({ data }) {
+    const before = epochs[slider.index];
+    // A training that goes on is followed, unless somebody looks at an earlier moment.
+    const follows = before === undefined || slider.index === epochs.length - 1;
+    runs = data.runs.filter((run) => run.stops.length);
+    epochs = [...new Set(runs.flatMap((run) => run.stops.map((stop) => stop[1])))];
+    epochs.sort((a, b) => a - b);
+    for (const id of cards.keys()) if (!runs.some((run) => run.id === id)) cards.delete(id);
+    for (const run of runs) if (!cards.has(run.id)) cards.set(run.id, sampleCard());
+    samples.replaceChildren(...runs.map((run) => cards.get(run.id).node));
+    scrubber.hidden = epochs.length === 0;
+    node.setAttribute("aria-label", data.label);
+    seek(follows ? epochs.length - 1 : nearest(before));
+    fit();
+    chart.draw(data, root).then((drawn) => {
+      trouble.textContent = drawn
+        ? ""
+        : "The chart could not be loaded. Reload the page to try again.";
+    });
+  }
+
+  function remove() {
+    play.stop();
+    watcher.disconnect();
+    loader.want([]);
+    runs = [];
+    chart.remove();
+    root.remove();
+  }
+
+  return { update, remove };
+}

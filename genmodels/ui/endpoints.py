@@ -1,0 +1,89 @@
+"""The choice of one latent, kept in the address: a seed, a class mean or a real picture."""
+
+from typing import Any
+
+import streamlit as st
+import torch
+from torch import Tensor
+
+from .. import data
+from ..errors import GenmodelsError
+from ..runs import Run
+from . import shared
+
+RANDOM, CLASS, IMAGE = "Random", "Class mean", "Test image"
+
+
+class LatentError(GenmodelsError):
+    """A latent that cannot be had from this run or this machine."""
+
+
+def choose_latent(run: Run, model: Any, end: str, *, seed: int, class_index: int) -> Tensor:
+    """Widgets for one end ("a" or "b") of a walk; its latent [latent_dim].
+
+    Raises LatentError where the choice of a shared link cannot be had here.
+    """
+    means = run.latents().get("class_means", {})
+    ways = [RANDOM]
+    if means:
+        ways.append(CLASS)
+    if "encoder" in run.parameters:
+        ways.append(IMAGE)
+    if st.session_state.get(f"{end}_from") not in ways:
+        st.session_state.pop(f"{end}_from", None)
+    way = st.segmented_control(
+        f"Where {end.upper()} comes from",
+        ways,
+        default=CLASS if means else RANDOM,
+        required=True,
+        key=f"{end}_from",
+        bind="query-params",
+    )
+    if way == CLASS:
+        return torch.tensor(_class_mean(run, means, end, class_index))
+    if way == IMAGE:
+        return _test_image(run, model, end)
+    return _random(model, end, seed)
+
+
+def _random(model: Any, end: str, seed: int) -> Tensor:
+    columns = st.columns(3)
+    seed = columns[0].number_input(
+        "Seed", 0, 2**31 - 1, seed, key=f"{end}_seed", bind="query-params"
+    )
+    picture = columns[1].number_input(
+        "Picture", 1, 256, 1, key=f"{end}_picture", bind="query-params", help="Its place in Sample."
+    )
+    spread = columns[2].number_input(
+        "Spread", 0.0, 2.0, 1.0, 0.05, key=f"{end}_spread", bind="query-params"
+    )
+    return model.sample_latents(picture, seed, spread)[-1]
+
+
+def _class_mean(run: Run, means: dict[str, list[float]], end: str, index: int) -> list[float]:
+    names = list(means)
+    if st.session_state.get(f"{end}_class") not in names:
+        st.session_state.pop(f"{end}_class", None)
+    name = st.selectbox(
+        "Class",
+        names,
+        min(index, len(names) - 1),
+        key=f"{end}_class",
+        bind="query-params",
+        help="The mean of the posteriors of all training images of the class.",
+    )
+    return means[name]
+
+
+def _test_image(run: Run, model: Any, end: str) -> Tensor:
+    number = st.number_input(
+        "Number of the test image", 0, 9_999, 0, key=f"{end}_image", bind="query-params"
+    )
+    images = shared.real_images(run.recipe.dataset)
+    if images is None:
+        raise LatentError("a test image needs the data set: download it, or choose another start.")
+    if number >= len(images):
+        raise LatentError(f"there are {len(images):,} test images; choose a smaller number.")
+    with torch.inference_mode():
+        mean, _ = model.encode(data.to_float(images.pixels[number : number + 1]))
+    return mean[0]

@@ -1,0 +1,169 @@
+"""What several pages share: headings, the choice of a run, models and pictures in memory."""
+
+import io
+import zipfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import streamlit as st
+from PIL import Image
+
+from .. import folders, pictures, runs
+from ..recipes import DATASETS
+from ..runs import Damaged, Run
+from .shell import plain
+
+if TYPE_CHECKING:
+    from ..data import Images
+
+
+def heading(title: str, lead: str) -> None:
+    """A page's name and, in a line or two, what one looks at and what to try."""
+    st.header(title, anchor=False)
+    st.markdown(lead)
+
+
+def gallery() -> tuple[list[Run], list[Damaged]]:
+    """The runs to show, the shipped ones first, and those that cannot be read."""
+    found = list(runs.list_runs())
+    shown = [run for run in found if isinstance(run, Run) and not run.recipe.hidden]
+    return shown, [run for run in found if isinstance(run, Damaged)]
+
+
+def choose_run(has: str = "", need: str = "", key: str = "model") -> Run:
+    """The run the page is about, kept in the address. `has` names a network it must have."""
+    offered = [run for run in gallery()[0] if not has or has in run.parameters]
+    offered = [run for run in offered if any(run.path.glob("*.safetensors"))]
+    if not offered:
+        empty(f"No {need or 'model'} is here yet. Train one, or restore checkpoints/.")
+    ids = [run.id for run in offered]
+    if st.session_state.get(key) not in ids:  # Chosen on a page that offers more.
+        st.session_state.pop(key, None)
+    chosen = st.selectbox("Model", ids, key=key, bind="query-params")
+    run = offered[ids.index(chosen)]
+    st.caption(about(run))
+    return run
+
+
+def about(run: Run) -> str:
+    """A run in one line."""
+    parameters = " + ".join(f"{count:,} {name}" for name, count in run.parameters.items())
+    return f"{plain(run.title)} · {parameters} parameters · {run.status().epoch} epochs"
+
+
+def losses_in_words(run: Run) -> str:
+    """The last losses on held-out images."""
+    lines = [line for line in run.metrics() if line["split"] == "val"]
+    if not lines:
+        return "Not measured yet."
+    last = lines[-1]
+    if "reconstruction" in last:
+        return (
+            f"Held-out loss **{last['loss']:.1f}** nats = {last['reconstruction']:.1f} "
+            f"reconstruction + {last['kl']:.1f} KL"
+        )
+    if "generator_loss" in last:
+        return (
+            f"Held-out losses: generator **{last['generator_loss']:.2f}**, "
+            f"discriminator **{last['discriminator_loss']:.2f}** nats"
+        )
+    return f"Held-out loss **{last['loss']:.3f}** nats"
+
+
+def empty(text: str) -> None:
+    """Nothing to show: says why and what to do, and ends the page."""
+    st.info(text, icon=":material/info:")
+    st.stop()
+
+
+def model_of(run: Run) -> Any:
+    """The model of a run, in memory once for all sessions. Never change it."""
+    stamp = max(path.stat().st_mtime_ns for path in run.path.glob("*.safetensors"))
+    with st.spinner("Loading the model", show_time=True):
+        return _model(str(run.path), stamp)
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def _model(folder: str, stamp: int) -> Any:
+    from .. import weights
+
+    return weights.load(Path(folder))
+
+
+def as_pictures(images: Any) -> pictures.Images:
+    """A tensor of images as uint8 [n, height, width, channels]."""
+    return pictures.from_floats(images.cpu().numpy())
+
+
+def crisp(image: pictures.Images, height: int = 280) -> Image.Image:
+    """One image, its pixels as squares, about `height` pixels high."""
+    return pictures.enlarge(pictures.to_pil(image), max(1, height // image.shape[0]))
+
+
+def last_picture(run: Run, rows: int = 4) -> bytes | None:
+    """The newest stored samples, the first `rows` x `rows` of them, as PNG."""
+    stored = run.samples()
+    if not stored:
+        return None
+    newest = max(stored)
+    return _corner(str(stored[newest]), stored[newest].stat().st_mtime_ns, run.recipe.shape, rows)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _corner(path: str, stamp: int, shape: tuple[int, int, int], rows: int) -> bytes:
+    with Image.open(path) as picture:
+        tiles = pictures.split(picture, *shape[1:])
+    columns = picture.width // shape[2]
+    corner = [tiles[row * columns + column] for row in range(rows) for column in range(rows)]
+    sprite = pictures.sprite(pictures.stack(corner), rows)
+    return pictures.png(pictures.enlarge(sprite, max(1, 448 // sprite.height)))
+
+
+def zipped(images: Iterable[Image.Image], name: str) -> bytes:
+    """PNG files in a zip archive, named name-001.png and so on."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for number, image in enumerate(images, 1):
+            archive.writestr(f"{name}-{number:03d}.png", pictures.png(image))
+    return buffer.getvalue()
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _data(dataset: str, split: Literal["train", "val"], folder: str) -> "Images":
+    from .. import data
+
+    with st.status(f"Opening {DATASETS[dataset].title}") as status:
+        bar = st.progress(0.0)
+
+        def progress(what: str, done: int, total: int) -> None:
+            bar.progress(done / total, f"{what}: {done:,} of {total:,}")
+
+        images = data.load(dataset, split, Path(folder), progress)
+        status.update(state="complete")
+    return images
+
+
+def real_images(dataset: str, split: Literal["train", "val"] = "val") -> "Images | None":
+    """A split of a data set, or, where it is not at hand, a button to download it and None."""
+    from .. import data
+
+    title = DATASETS[dataset].title
+    if not data.available(dataset):
+        st.info(
+            f"{title} is not on this machine (looked in {plain(str(folders.data()))}). Without it "
+            "this page shows what the model makes of its own samples.",
+            icon=":material/download:",
+        )
+        if not st.button(f"Download {title}", key=f"download-{dataset}"):
+            return None
+    return _data(dataset, split, str(folders.data()))
+
+
+def downloads(*files: tuple[str, str, Callable[[], bytes] | bytes]) -> None:
+    """A row of download buttons: label, file name, content."""
+    with st.container(horizontal=True):
+        for label, name, content in files:
+            st.download_button(
+                label, content, name, icon=":material/download:", on_click="ignore", key=name
+            )

@@ -1,0 +1,45 @@
+"""What stands around every page: mistakes become a sentence, faults an apology with a reference."""
+
+import logging
+import secrets
+import traceback
+
+import streamlit as st
+from streamlit.navigation.page import Page
+
+from ..errors import GenmodelsError
+
+log = logging.getLogger("genmodels")
+
+
+def run(page: Page) -> None:
+    """Runs a page; what the person can mend is said in place."""
+    try:
+        page.run()
+    except GenmodelsError as error:
+        st.error(sentence(error), icon=":material/error:")
+
+
+def sentence(error: GenmodelsError) -> str:
+    """The message as text, its first letter large and nothing in it read as Markdown."""
+    text = str(error)
+    return plain(text[:1].upper() + text[1:])
+
+
+def plain(text: str) -> str:
+    """Text in which Markdown and HTML mean nothing."""
+    return "".join(
+        "\\" + letter if letter in r"\`*_{}[]<>()#+-.!|~$:" else letter for letter in text
+    )
+
+
+def on_fault(error: Exception) -> bool:
+    """Logs an unexpected error whole and tells the person a reference to it."""
+    reference = secrets.token_hex(4)
+    log.error("fault %s\n%s", reference, "".join(traceback.format_exception(error)))
+    st.error(
+        f"Something went wrong, and it is our fault. Reload the page; if it stays, "
+        f"report the reference {reference}, which stands in the server's log with the cause.",
+        icon=":material/bug_report:",
+    )
+    return True

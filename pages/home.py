@@ -1,0 +1,52 @@
+"""A card for every run."""
+
+import streamlit as st
+
+from genmodels.runs import Run
+from genmodels.ui import shared
+from genmodels.ui.shell import plain
+
+COLUMNS = 4
+
+
+def card(run: Run) -> None:
+    with st.container(border=True, height="stretch"):
+        picture = shared.last_picture(run)
+        if picture:
+            st.image(picture, width="stretch", alt=f"Sixteen samples of {run.title}")
+        st.subheader(plain(run.title), anchor=False)
+        status = run.status()
+        state = "" if status.state == "done" else f" · {status.state}"
+        total = sum(run.parameters.values())
+        st.caption(f"`{run.id}` · {total:,} parameters · {status.epoch} epochs{state}")
+        st.markdown(shared.losses_in_words(run))
+        with st.container(horizontal=True):
+            for page, label in (("sample", "Sample"), ("interpolate", "Interpolate")):
+                st.page_link(f"pages/{page}.py", label=label, query_params={"model": run.id})
+            st.page_link("pages/curves.py", label="Curves", query_params={"runs": run.id})
+
+
+def cards(shown: list[Run]) -> None:
+    for start in range(0, len(shown), COLUMNS):
+        row = shown[start : start + COLUMNS]
+        for column, run in zip(st.columns(COLUMNS), row, strict=False):
+            with column:
+                card(run)
+
+
+shared.heading(
+    "Models that learnt to draw",
+    "Each card is one training of a **variational autoencoder** (VAE) or a **generative "
+    "adversarial network** (GAN) on real pictures. Open one: sample it, walk between two of its "
+    "pictures, or see how it learnt.",
+)
+shown, damaged = shared.gallery()
+cards([run for run in shown if run.shipped])
+own = [run for run in shown if not run.shipped]
+st.subheader("Your own trainings", anchor=False)
+if own:
+    cards(own)
+else:
+    st.markdown("None yet. Start one on the Train page; a digit model takes minutes.")
+for run in damaged:
+    st.warning(f"`{run.id}` cannot be shown: {plain(run.reason)}", icon=":material/warning:")

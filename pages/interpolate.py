@@ -1,0 +1,63 @@
+"""Walk on a line between two latents and see the picture change under the hand."""
+
+import streamlit as st
+from torch import inference_mode
+
+from genmodels import latent, pictures
+from genmodels.ui import components, shared
+from genmodels.ui.endpoints import choose_latent
+
+FRAMES = 61
+STRIP = 10
+
+shared.heading(
+    "Interpolate",
+    "Between any two latents lie more, and each decodes to a picture. Choose A and B, then "
+    "**drag the slider**: a model that understood its data morphs, it does not fade.",
+)
+controls, stage = st.columns(2, gap="large")
+ends = []
+with controls:
+    run = shared.choose_run()
+    model = shared.model_of(run)
+    # The report walked from a 2 to an 8.
+    for name, digit in (("a", 2), ("b", 8)):
+        with st.container(border=True):
+            ends.append(choose_latent(run, model, name, seed=digit, class_index=digit))
+    path = st.segmented_control(
+        "Path",
+        ["linear", "spherical"],
+        default="linear",
+        required=True,
+        format_func={"linear": "Straight line", "spherical": "Great circle"}.__getitem__,
+        key="path",
+        bind="query-params",
+        help="A great circle keeps to the distance from the origin at which latents lie.",
+    )
+
+start, end = ends
+with inference_mode():
+    frames = shared.as_pictures(model.decode(latent.between(start, end, FRAMES, path)))
+    strip = shared.as_pictures(latent.interpolate(model, start, end, STRIP, path))
+with stage:
+    components.player(
+        sprite=pictures.sprite(frames),
+        count=FRAMES,
+        height=frames.shape[1],
+        width=frames.shape[2],
+        label=f"From A to B, {run.title}",
+        caption_start="A",
+        caption_end="B",
+        key="player",
+        display_width=448,
+    )
+st.markdown(f"**The walk in {STRIP} steps**")
+factor = max(1, 96 // frames.shape[1])
+row = pictures.enlarge(pictures.sprite(strip, STRIP), factor)
+st.image(row, width="stretch", alt=f"{STRIP} pictures from A to B, left to right")
+movie = [pictures.enlarge(pictures.to_pil(frame), factor * 2) for frame in frames]
+name = f"{run.id}-walk"
+shared.downloads(
+    ("Strip as PNG", f"{name}.png", lambda: pictures.png(row)),
+    ("Walk as GIF", f"{name}.gif", lambda: pictures.gif(movie + movie[-2:0:-1], 0.05)),
+)

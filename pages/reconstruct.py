@@ -1,0 +1,64 @@
+"""Real pictures through the encoder and back."""
+
+import random
+
+import streamlit as st
+import torch
+
+from genmodels import data, objectives, pictures
+from genmodels.recipes import DATASETS
+from genmodels.ui import shared
+
+shared.heading(
+    "Reconstruct",
+    "A VAE squeezes a picture into a few numbers and draws it again from them. Compare: what "
+    "survives is what the model holds to be important; fine detail is lost.",
+)
+run = shared.choose_run(has="encoder", need="VAE")
+model = shared.model_of(run)
+images = shared.real_images(run.recipe.dataset)
+if images is None:
+    originals, labels = model.sample(12, seed=0), None
+    source = "The model's own samples"
+else:
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    st.session_state.setdefault("first", 0)
+    right.button(
+        "Others",
+        icon=":material/casino:",
+        on_click=lambda: st.session_state.update(first=random.randrange(len(images) - 12)),
+    )
+    first = left.number_input(
+        "First test image", 0, len(images) - 12, key="first", bind="query-params"
+    )
+    originals = data.to_float(images.pixels[first : first + 12])
+    labels = images.labels[first : first + 12].tolist()
+    source = "Test images, which the model never saw"
+
+with torch.inference_mode():
+    mean, _ = model.encode(originals)
+    decoded = model.decode(mean)
+    errors = (decoded - originals).square().mean((1, 2, 3))
+    difference = (decoded - originals).abs()
+st.markdown(
+    f"**{source}.** In each column from above: the original, its reconstruction, and where they "
+    "differ (brighter is more). The error is the mean squared one, pixels from 0 to 1."
+)
+classes = DATASETS[run.recipe.dataset].classes
+triples = torch.stack([originals, decoded, difference], 1)
+with st.container(horizontal=True):
+    for index, triple in enumerate(triples):
+        column = pictures.sprite(shared.as_pictures(triple), columns=1, gap=2)
+        error = f"error {errors[index]:.4f}"
+        name = classes[labels[index]] if labels else "sample"
+        st.image(
+            pictures.enlarge(column, max(1, 112 // triple.shape[-1])),
+            caption=f"{name}, {error}",
+            alt=f"{name}: original, reconstruction and difference, mean squared {error}",
+            width=112,
+        )
+elbo = objectives.kl_divergence(*model.encode(originals)).mean().item()
+st.caption(
+    f"Mean of these {len(originals)}: squared error {errors.mean():.4f}, "
+    f"KL divergence {elbo:.1f} nats for {model.latent_dim} latent numbers."
+)

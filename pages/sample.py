@@ -1,0 +1,80 @@
+"""Draw latents from the prior and look at what the model makes of them."""
+
+import random
+
+import streamlit as st
+
+from genmodels import pictures
+from genmodels.ui import components, shared
+
+shared.heading(
+    "Sample",
+    "Every picture is decoded from random numbers, its **latent**. Change the seed for new ones, "
+    "turn the spread down for typical and up for daring ones. Click a picture to keep it.",
+)
+run = shared.choose_run()
+columns = st.columns([3, 3, 2, 1], vertical_alignment="bottom")
+count = columns[0].slider("How many", 1, 256, 64, key="count", bind="query-params")
+spread = columns[1].slider(
+    "Spread of the latents",
+    0.0,
+    2.0,
+    1.0,
+    0.05,
+    key="spread",
+    bind="query-params",
+    help="The temperature: standard deviation of the latents. The model learnt at 1.",
+)
+seed = columns[2].number_input("Seed", 0, 2**31 - 1, 0, key="seed", bind="query-params")
+columns[3].button(
+    "New",
+    icon=":material/casino:",
+    help="A new seed, and so new pictures",
+    on_click=lambda: st.session_state.update(seed=random.randrange(10_000)),
+    width="stretch",
+)
+
+model = shared.model_of(run)
+images = shared.as_pictures(model.sample(count, seed, spread))
+sprite = pictures.sprite(images)
+grid, side = st.columns([3, 1])
+with grid:
+    picked = components.picture_grid(
+        sprite=sprite,
+        count=count,
+        height=images.shape[1],
+        width=images.shape[2],
+        label=f"{count} samples of {run.title}, seed {seed}",
+        selected=st.session_state.get("picked"),
+        key="grid",
+    )
+    factor = max(1, 96 // images.shape[1])
+    name = f"{run.id}-seed-{seed}"
+    shared.downloads(
+        ("PNG", f"{name}.png", lambda: pictures.png(pictures.enlarge(sprite, factor))),
+        (
+            "ZIP of single pictures",
+            f"{name}.zip",
+            lambda: shared.zipped((pictures.to_pil(image) for image in images), name),
+        ),
+    )
+with side:
+    if picked is None or picked >= count:
+        st.markdown("Click a picture to keep its latent as **A** or **B** for a walk.")
+    else:
+        st.image(
+            shared.crisp(images[picked]),
+            caption=f"Picture {picked + 1} of seed {seed}",
+            alt=f"The chosen sample, number {picked + 1}",
+        )
+        for end in "ab":
+            kept = {
+                f"{end}_from": "Random",
+                f"{end}_seed": seed,
+                f"{end}_picture": picked + 1,
+                f"{end}_spread": spread,
+            }
+            if st.button(f"Keep as {end.upper()}", key=f"keep-{end}", width="stretch"):
+                st.session_state.update(kept, **{f"kept_{end}": True})
+                st.toast(f"Kept as {end.upper()}.", icon=":material/check:")
+        st.page_link("pages/interpolate.py", label="Walk from A to B", icon=":material/east:")

@@ -1,0 +1,482 @@
+"""The custom components in a real browser, and the routes they load from."""
+
+import base64
+import io
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from genmodels import folders, pictures, recipes, runs
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
+SEEN = (0, 64, 1000, 60_000, 120_000, 180_000)
+
+SCRIPT = """
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from genmodels import pictures, runs
+from genmodels.ui import components, routes
+
+app = st.App(__file__, routes=routes.ROUTES)
+
+def frames(count, seed):
+    return np.random.default_rng(seed).integers(0, 256, (count, 28, 28, 1), dtype=np.uint8)
+
+def player():
+    new = st.button("New frames")
+    position = components.player(
+        sprite=pictures.sprite(frames(21 if new else 61, int(new))), count=21 if new else 61,
+        height=28, width=28, label="From A to B", caption_start="A", caption_end="B",
+        key="player", report=True,
+    )
+    st.text(f"position {position:.3f}")
+
+def grid():
+    other = st.button("Choose the third")
+    chosen = components.picture_grid(
+        sprite=pictures.sprite(frames(64, 0)), count=64, height=28, width=28, label="Pick one",
+        selected=2 if other else None, key="grid",
+    )
+    st.text(f"chosen {chosen}")
+
+def curves():
+    run = runs.find("vae-mnist-1")
+    stops = [[seen, seen / 60_000, url] for seen, url in routes.sample_urls(run).items()]
+    figure = go.Figure(go.Scatter(x=[0, 1, 2, 3], y=[4, 3, 2, 1], name="val"))
+    components.curves(
+        figure=figure, label="Loss over the epochs", key="curves", log=st.toggle("Log"),
+        runs=[{"id": run.id, "title": run.title, "shape": [1, 28, 28], "stops": stops}],
+    )
+
+if __name__ == "__main__":
+    {"player": player, "grid": grid, "curves": curves}[st.query_params.get("show", "player")]()
+"""
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory) -> Path:
+    """The script, and a run with a sample of another grey for each moment."""
+    folder = tmp_path_factory.mktemp("components")
+    (folder / "script.py").write_text(SCRIPT)
+    run = folder / "runs" / "vae-mnist-1"
+    (run / "samples").mkdir(parents=True)
+    recipe = recipes.to_json(recipes.named("vae-mnist"))
+    info = {"format": runs.FORMAT, "title": "A VAE", "recipe": recipe, "parameters": {}}
+    runs.write_json(run / "recipe.json", info)
+    for index, seen in enumerate(SEEN):
+        grey = Image.new("L", (224, 224), 40 * index + 20)
+        (run / "samples" / f"{seen:09d}.webp").write_bytes(pictures.webp(grey))
+    return folder
+
+
+@contextmanager
+def serving(folder: Path, *options: str) -> Iterator[str]:
+    """The script in a Streamlit of its own; its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "script.py", f"--server.port={port}"]
+    command += ["--server.address=127.0.0.1", "--server.headless=true"]
+    command += ["--server.fileWatcherType=none", "--browser.gatherUsageStats=false", *options]
+    environment = os.environ | {
+        "GENMODELS_RUNS": str(folder / "runs"),
+        "PYTHONPATH": str(folders.REPOSITORY),
+    }
+    with (folder / "log.txt").open("w") as log:
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
+    address = f"http://127.0.0.1:{port}"
+    base = next((o.split("=")[1] for o in options if "baseUrlPath" in o), "")
+    try:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{address}{base}/_stcore/health", timeout=1)
+                break
+            except OSError:
+                assert process.poll() is None, (folder / "log.txt").read_text()
+                time.sleep(0.2)
+        yield address + base
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def server(workplace) -> Iterator[str]:
+    with serving(workplace) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if not CHROMIUM.exists():
+        pytest.skip(f"there is no browser at {CHROMIUM}")
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+class Traffic:
+    """What a page says and sends."""
+
+    def __init__(self, page):
+        self.trouble: list[str] = []
+        self.requests: list[str] = []
+        self.messages = 0
+        page.on(
+            "console", lambda line: self.trouble.append(line.text) if line.type == "error" else 0
+        )
+        page.on("pageerror", lambda error: self.trouble.append(str(error)))
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("websocket", lambda socket: socket.on("framesent", self.count))
+        page.on("websocket", lambda socket: socket.on("framereceived", self.count))
+
+    def hear(self, line) -> None:
+        if line.type == "error":
+            self.trouble.append(line.text)
+
+    def count(self, _) -> None:
+        self.messages += 1
+
+    def total(self) -> tuple[int, int]:
+        return len(self.requests), self.messages
+
+
+@pytest.fixture
+def page(browser) -> Iterator:
+    page = browser.new_page(viewport={"width": 900, "height": 900})
+    page.set_default_timeout(30_000)
+    page.traffic = Traffic(page)
+    yield page
+    page.close()
+
+
+def open_page(page, address: str, ready: str):
+    page.goto(address)
+    page.wait_for_selector(ready)
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    return page
+
+
+def drag(page, box, look, steps: int = 40) -> set:
+    """From the left end to the right one; the different things seen on the way."""
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 10, middle)
+    page.mouse.down()
+    seen = set()
+    for step in range(steps + 1):
+        page.mouse.move(box["x"] + 10 + (box["width"] - 20) * step / steps, middle)
+        page.wait_for_timeout(25)
+        seen.add(look())
+    return seen
+
+
+def pixels(page, selector: str) -> str:
+    return page.eval_on_selector(selector, "canvas => canvas.toDataURL()")
+
+
+# The player
+
+
+@pytest.fixture
+def player(page, server):
+    open_page(page, f"{server}/?show=player", ".genmodels-slider")
+    page.wait_for_function(
+        "() => document.querySelector('.stBidiComponent [data-testid]').shadowRoot"
+        ".querySelector('canvas').width === 28"
+    )
+    page.wait_for_timeout(300)
+    return page
+
+
+@pytest.mark.parametrize("handle", [".genmodels-slider", ".genmodels-frame"])
+def test_the_picture_changes_while_it_is_dragged_and_the_server_hears_of_the_release(
+    player, handle
+):
+    before = player.traffic.total()
+    seen = drag(
+        player, player.locator(handle).bounding_box(), lambda: pixels(player, ".genmodels-frame")
+    )
+    assert player.traffic.total() == before
+    assert len(seen) >= 20
+    player.mouse.up()
+    player.wait_for_selector("text=/position 0\\.9|position 1/")
+    assert player.traffic.messages > before[1]
+    assert not player.traffic.trouble
+
+
+def test_the_player_shows_the_right_frame_and_says_so(player):
+    slider = player.locator(".genmodels-slider")
+    slider.press("Home")
+    for _ in range(11):
+        slider.press("ArrowRight")
+    words = "frame 12 of 61, 18 % of the way from A to B"
+    assert slider.get_attribute("aria-valuetext") == words
+    canvas = player.get_by_role("img", name=f"From A to B: {words}")
+    assert canvas.is_visible()
+    encoded = canvas.evaluate("canvas => canvas.toDataURL()").split(",")[1]
+    frames = np.random.default_rng(0).integers(0, 256, (61, 28, 28, 1), dtype=np.uint8)
+    with Image.open(io.BytesIO(base64.b64decode(encoded))) as shown:
+        assert (np.asarray(shown)[..., :1] == frames[11]).all()
+    slider.press("End")
+    assert slider.input_value() == "60"
+    slider.press("PageDown")
+    assert int(slider.input_value()) < 60
+
+
+def test_new_frames_keep_the_position_and_the_slider(player):
+    slider = player.locator(".genmodels-slider")
+    slider.press("Home")
+    for _ in range(15):
+        slider.press("ArrowRight")
+    player.wait_for_selector("text=position 0.250")
+    slider.evaluate("slider => (slider.same = true)")
+    before = pixels(player, ".genmodels-frame")
+    player.get_by_text("New frames").click()
+    player.wait_for_function("s => s.max === '20'", arg=slider.element_handle())
+    assert slider.input_value() == "5"
+    assert slider.evaluate("slider => slider.same")
+    player.wait_for_timeout(500)
+    assert pixels(player, ".genmodels-frame") != before
+    assert not player.traffic.trouble
+
+
+def test_space_plays_and_pauses_and_back_and_forth_turns_round(player):
+    slider = player.locator(".genmodels-slider")
+    player.get_by_label("Speed").select_option("2×")
+    play = player.locator(".genmodels-play")
+    assert play.get_attribute("aria-label") == "Play"
+    play.press("Space")
+    player.wait_for_function("s => s.valueAsNumber > 5", arg=slider.element_handle())
+    assert play.get_attribute("aria-label") == "Pause"
+    play.press("Space")
+    stopped = slider.input_value()
+    player.wait_for_timeout(300)
+    assert slider.input_value() == stopped
+
+    player.get_by_text("Back and forth").click()
+    slider.press("End")
+    play.press("Space")
+    player.wait_for_function("s => s.valueAsNumber < 55", arg=slider.element_handle())
+    play.press("Space")
+
+
+# The grid
+
+
+def test_a_click_returns_the_picture_and_python_can_choose_another(page, server):
+    open_page(page, f"{server}/?show=grid", "[role=listbox]")
+    page.get_by_role("option", name="picture 17 of 64").click()
+    page.wait_for_selector("text=chosen 16")
+    chosen = page.locator("[role=option][aria-selected=true]")
+    assert chosen.get_attribute("aria-label") == "picture 17 of 64"
+
+    page.get_by_text("Choose the third").click()
+    page.wait_for_selector("text=chosen 2")
+    assert chosen.get_attribute("aria-label") == "picture 3 of 64"
+    page.get_by_role("option", name="picture 17 of 64").click()
+    page.wait_for_selector("text=chosen None")  # the button is up again: `selected` changed
+    page.get_by_role("option", name="picture 17 of 64").click()
+    page.wait_for_selector("text=chosen 16")
+    assert not page.traffic.trouble
+
+
+@pytest.mark.parametrize("width", [900, 400])
+def test_the_grid_is_eight_by_eight_and_moves_with_the_arrows(page, server, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    open_page(page, f"{server}/?show=grid", "[role=listbox]")
+    boxes = page.locator("[role=option]").evaluate_all("all => all.map(e => e.offsetTop)")
+    assert [boxes.count(top) for top in sorted(set(boxes))] == [8] * 8
+    first = page.locator("[role=option]").first
+    assert (first.bounding_box() or {})["width"] >= 40
+    right = page.locator("[role=listbox]").evaluate("list => list.getBoundingClientRect().right")
+    assert right <= width
+
+    assert page.locator("[role=option][tabindex='0']").count() == 1
+    first.focus()
+    for key in ("ArrowRight", "ArrowDown", "ArrowDown", "ArrowLeft", "ArrowUp"):
+        page.keyboard.press(key)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=chosen 8")
+    page.keyboard.press("End")
+    page.keyboard.press("Space")
+    page.wait_for_selector("text=chosen 63")
+
+
+# The curves
+
+
+CURSOR = "() => document.querySelector('.genmodels-chart')._fullLayout.shapes.at(-1).x0"
+
+
+@pytest.fixture
+def curves(page, server):
+    open_page(page, f"{server}/?show=curves", ".genmodels-chart .cartesianlayer")
+    page.wait_for_function(
+        f"() => performance.getEntriesByType('resource').filter(r => /samples/.test(r.name))"
+        f".length === {len(SEEN)}"
+    )
+    page.wait_for_timeout(500)
+    return page
+
+
+def test_dragging_moves_the_cursor_and_changes_the_picture(curves):
+    moment = "canvas => canvas.getContext('2d').getImageData(0, 0, 1, 1).data[0]"
+    box = curves.locator(".genmodels-slider").bounding_box()
+    before = curves.traffic.total()
+    seen = drag(
+        curves,
+        box,
+        lambda: (
+            round(curves.evaluate(CURSOR), 4),
+            curves.eval_on_selector(".genmodels-sample canvas", moment),
+        ),
+    )
+    curves.mouse.up()
+    assert curves.traffic.total() == before
+    assert len({x for x, _ in seen}) == len(SEEN)
+    assert len({grey for _, grey in seen}) == len(SEEN)
+    curves.locator(".genmodels-slider").press("Home")
+    assert curves.get_by_role("img", name="64 samples of A VAE, untrained").is_visible()
+    curves.locator(".genmodels-slider").press("ArrowRight")
+    curves.locator(".genmodels-slider").press("ArrowRight")
+    slider = curves.locator(".genmodels-slider")
+    assert slider.get_attribute("aria-valuetext") == "epoch 0.0167, moment 3 of 6"
+    assert curves.get_by_text("epoch 0.0167 · 1,000 images seen").is_visible()
+
+
+def test_a_click_in_the_chart_moves_the_slider(curves):
+    layer = curves.locator(".genmodels-chart .nsewdrag").bounding_box()
+    curves.mouse.click(layer["x"] + layer["width"] * 0.35, layer["y"] + 40)
+    curves.wait_for_timeout(200)
+    slider = curves.locator(".genmodels-slider")
+    assert slider.get_attribute("aria-valuetext").startswith("epoch 1,")
+    assert curves.evaluate(CURSOR) == pytest.approx(1 / 3, abs=0.03)
+
+
+def test_a_rerun_keeps_the_moment_and_the_chart_asks_no_other_host(curves, server):
+    slider = curves.locator(".genmodels-slider")
+    slider.press("Home")
+    slider.press("ArrowRight")
+    curves.get_by_text("Log", exact=True).click()
+    curves.wait_for_function(
+        "() => document.querySelector('.genmodels-chart')._fullLayout.yaxis.type === 'log'"
+    )
+    assert slider.get_attribute("aria-valuetext").endswith("moment 2 of 6")
+    local = (server, server.replace("http", "ws"), "data:", "blob:")
+    assert [url for url in curves.traffic.requests if not url.startswith(local)] == []
+    assert sum("plotly.min.js" in url for url in curves.traffic.requests) == 1
+    assert not curves.traffic.trouble
+
+
+def test_without_plotly_a_sentence_stands_there_and_the_pictures_still_move(page, server):
+    page.route("**/plotly.min.js*", lambda route: route.abort())
+    open_page(page, f"{server}/?show=curves", "text=The chart could not be loaded")
+    page.locator(".genmodels-slider").press("Home")
+    assert page.get_by_text("untrained").last.is_visible()
+
+
+def test_missing_pictures_are_said_to_be_missing_and_four_are_asked_for_at_once(page, server):
+    waiting, most = [], 0
+
+    def hold(route):
+        nonlocal most
+        waiting.append(route)
+        most = max(most, len(waiting))
+
+    page.route("**/samples/*", hold)
+    page.goto(f"{server}/?show=curves")
+    page.wait_for_selector(".genmodels-slider")
+    page.wait_for_timeout(1500)
+    assert most == 4
+    assert "/180000.webp" in waiting[0].request.url  # the one under the slider comes first
+    while waiting:
+        waiting.pop().abort()
+        page.wait_for_timeout(100)
+    assert page.get_by_text("this picture is missing").is_visible()
+
+
+# Without a browser
+
+
+def test_the_components_run_without_a_browser(workplace, monkeypatch):
+    monkeypatch.setenv("GENMODELS_RUNS", str(workplace / "runs"))
+    for show, words in (("player", "position 0.000"), ("grid", "chosen None"), ("curves", None)):
+        app = AppTest.from_file(str(workplace / "script.py"), default_timeout=20)
+        app.query_params["show"] = show
+        app.run()
+        assert not app.exception
+        assert words is None or app.text[0].value == words
+
+
+def test_a_sprite_of_another_size_is_refused():
+    from genmodels.ui import components
+
+    with pytest.raises(ValueError, match="make a sprite of 56×56, not 28×28"):
+        components.picture_grid(
+            sprite=Image.new("L", (28, 28)),
+            count=4, height=28, width=28, label="", selected=None, key="",
+        )  # fmt: skip
+
+
+def get(address: str, **headers: str):
+    request = urllib.request.Request(address, headers=headers)
+    try:
+        return urllib.request.urlopen(request, timeout=20)
+    except urllib.error.HTTPError as error:
+        return error
+
+
+def test_samples_are_served_with_a_tag_and_unknown_ones_are_not_found(server, workplace):
+    path = workplace / "runs" / "vae-mnist-1" / "samples" / "000001000.webp"
+    address = f"{server}/genmodels/runs/vae-mnist-1/samples/1000.webp"
+    answer = get(address)
+    assert answer.read() == path.read_bytes()
+    assert answer.headers["Content-Type"] == "image/webp"
+    assert answer.headers["Cache-Control"] == "no-cache"
+    assert get(address, **{"If-None-Match": answer.headers["ETag"]}).status == 304
+    versioned = get(f"{address}?v={path.stat().st_mtime_ns}")
+    assert "immutable" in versioned.headers["Cache-Control"]
+    assert get(f"{address}?v=1").headers["Cache-Control"] == "no-cache"
+
+    for wrong in ("vae-mnist-1/samples/7.webp", "nobody/samples/0.webp", "..%2Fx/samples/0.webp"):
+        assert get(f"{server}/genmodels/runs/{wrong}").status in (400, 404)
+    assert (
+        b"There is no run 'nobody'" in get(f"{server}/genmodels/runs/nobody/samples/0.webp").read()
+    )
+
+
+def test_plotly_is_compressed_and_kept(server):
+    answer = get(f"{server}/genmodels/plotly.min.js", **{"Accept-Encoding": "gzip"})
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert "immutable" in answer.headers["Cache-Control"]
+    assert len(answer.read()) < 2_000_000
+    assert b"plotly.js" in get(f"{server}/genmodels/plotly.min.js").read(200)
+
+
+def test_everything_is_found_below_a_base_path(workplace, page):
+    with serving(workplace, "--server.baseUrlPath=/some/where") as address:
+        open_page(page, f"{address}/?show=curves", ".genmodels-chart .cartesianlayer")
+        page.wait_for_timeout(500)
+        ours = [url for url in page.traffic.requests if "/genmodels/" in url]
+        assert len(ours) == 1 + len(SEEN)
+        assert all(url.startswith(f"{address}/genmodels/") for url in ours)
+        assert not page.traffic.trouble

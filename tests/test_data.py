@@ -1,0 +1,259 @@
+import shutil
+import urllib.error
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import WNIDS, write_idx, write_imagenette, write_mnist
+from PIL import Image
+
+from genmodels import data
+from genmodels.errors import DataError
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    def fail(*arguments, **options):
+        raise urllib.error.URLError("no route to host")
+
+    monkeypatch.setattr("urllib.request.urlopen", fail)
+
+
+def snapshot(folder: Path) -> dict[Path, tuple[int, int]]:
+    """Sizes and times of all that a folder holds."""
+    return {
+        path: (path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(folder.rglob("*"))
+    }
+
+
+def fitted_by_hand(path: Path) -> np.ndarray:
+    """An independent way to what `data.fit` gives: [3, 64, 64]."""
+    image = Image.open(path).convert("RGB")
+    width, height = (side * 64 // min(image.size) for side in image.size)
+    image = image.resize((width, height), Image.Resampling.BILINEAR)
+    left, top = round((image.width - 64) / 2), round((image.height - 64) / 2)
+    return np.asarray(image.crop((left, top, left + 64, top + 64))).transpose(2, 0, 1)
+
+
+def jpegs(folder: Path, split: str) -> list[tuple[Path, int]]:
+    root = folder / "imagenette2-160" / split
+    return [(path, n) for n, wnid in enumerate(WNIDS) for path in sorted((root / wnid).iterdir())]
+
+
+def test_mnist_is_read_as_its_files_say(synthetic_data):
+    raw = synthetic_data / "MNIST" / "raw"
+    parts: list[tuple[data.Split, str, int]] = [("train", "train", 320), ("val", "t10k", 80)]
+    for split, part, count in parts:
+        images = data.load("mnist", split, synthetic_data)
+        pixels = np.frombuffer((raw / f"{part}-images-idx3-ubyte").read_bytes()[16:], np.uint8)
+        labels = np.frombuffer((raw / f"{part}-labels-idx1-ubyte").read_bytes()[8:], np.uint8)
+        assert (images.pixels.dtype, images.labels.dtype) == (torch.uint8, torch.int64)
+        assert np.array_equal(images.pixels.numpy(), pixels.reshape(count, 1, 28, 28))
+        assert images.labels.tolist() == labels.tolist()
+        assert split in images.source
+
+
+def test_imagenette_of_all_sizes_and_of_grey_becomes_rgb_of_64(synthetic_data, cache_folder):
+    files = jpegs(synthetic_data, "train")
+    images = data.load("imagenette", "train", synthetic_data)
+    assert (images.pixels.dtype, images.pixels.shape) == (torch.uint8, (100, 3, 64, 64))
+    assert images.labels.tolist() == [label for _, label in files]
+    grey = 0
+    for pixels, (path, _) in zip(images.pixels.numpy(), files, strict=True):
+        assert np.array_equal(pixels, fitted_by_hand(path)), path
+        grey += Image.open(path).mode == "L" and (pixels == pixels[:1]).all()
+    assert grey == 30
+
+
+def test_imagenette_is_prepared_once_and_read_again_from_the_cache(synthetic_data, cache_folder):
+    told = []
+    first = data.load("imagenette", "val", synthetic_data, lambda *progress: told.append(progress))
+    assert told[-1] == ("Preparing Imagenette (val)", 30, 30)
+    (cached,) = (cache_folder / "data").iterdir()
+    made = cached.stat().st_mtime_ns
+    told.clear()
+    again = data.load("imagenette", "val", synthetic_data, lambda *progress: told.append(progress))
+    assert told == []
+    assert cached.stat().st_mtime_ns == made
+    assert torch.equal(first.pixels, again.pixels)
+    assert torch.equal(first.labels, again.labels)
+    assert (first.fingerprint, first.source) == (again.fingerprint, again.source)
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "a pixel", "a folder's worth of junk"])
+def test_a_damaged_cache_is_made_again(damage, synthetic_data, cache_folder):
+    whole = data.load("imagenette", "val", synthetic_data)
+    (cached,) = (cache_folder / "data").iterdir()
+    content = bytearray(cached.read_bytes())
+    if damage == "empty":
+        content = bytearray()
+    elif damage == "cut":
+        content = content[: len(content) // 2]
+    elif damage == "a pixel":
+        content[-1000] ^= 1
+    else:
+        content = bytearray(b"junk" * 1000)
+    cached.write_bytes(content)
+    again = data.load("imagenette", "val", synthetic_data)
+    assert torch.equal(again.pixels, whole.pixels)
+    assert again.fingerprint == whole.fingerprint
+    told = []
+    data.load("imagenette", "val", synthetic_data, lambda *progress: told.append(progress))
+    assert told == []
+
+
+def test_the_data_folder_may_be_read_only(synthetic_data, cache_folder, tmp_path):
+    folder = tmp_path / "data"
+    shutil.copytree(synthetic_data, folder)
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    before = snapshot(folder)
+    for dataset in ("mnist", "imagenette"):
+        assert len(data.load(dataset, "val", folder)) > 0
+    assert snapshot(folder) == before  # Root may write all the same, and must not.
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o755)
+
+
+def test_the_fingerprint_changes_with_a_pixel_a_label_and_the_limit(synthetic_data, tmp_path):
+    images = data.load("mnist", "val", synthetic_data)
+    assert data.load("mnist", "val", synthetic_data).fingerprint == images.fingerprint
+    assert data.load("mnist", "train", synthetic_data).fingerprint != images.fingerprint
+    pixels, labels = images.pixels[:, 0].numpy().copy(), images.labels.numpy().astype(np.uint8)
+    raw = tmp_path / "MNIST" / "raw"
+    shutil.copytree(synthetic_data, tmp_path, dirs_exist_ok=True)
+    prints = {images.fingerprint, images.first(10).fingerprint, images.first(11).fingerprint}
+    pixels[40, 14, 14] ^= 1
+    write_idx(raw / "t10k-images-idx3-ubyte", pixels)
+    prints.add(data.load("mnist", "val", tmp_path).fingerprint)
+    pixels[40, 14, 14] ^= 1
+    labels[0] = (labels[0] + 1) % 10
+    write_idx(raw / "t10k-images-idx3-ubyte", pixels)
+    write_idx(raw / "t10k-labels-idx1-ubyte", labels)
+    prints.add(data.load("mnist", "val", tmp_path).fingerprint)
+    assert len(prints) == 5
+
+
+def test_a_limit_takes_the_first_images_and_says_so(synthetic_data):
+    images = data.load("mnist", "val", synthetic_data)
+    few = images.first(7)
+    assert torch.equal(few.pixels, images.pixels[:7])
+    assert torch.equal(few.labels, images.labels[:7])
+    assert few.source == f"{images.source}, the first 7"
+    assert images.first(None) is images
+    assert images.first(80) is images
+
+
+@pytest.mark.parametrize("dataset", ["mnist", "imagenette"])
+def test_missing_data_without_a_network_name_the_folder_and_both_ways(
+    dataset, no_network, tmp_path
+):
+    folder = tmp_path / "data"
+    for _ in range(2):  # What a failed download leaves behind changes nothing.
+        with pytest.raises(DataError) as caught:
+            data.load(dataset, "train", folder)
+        sentence = str(caught.value)
+        assert f"is not in {folder} and could not be downloaded" in sentence
+        assert "connect to the network and try again, or copy" in sentence
+        assert "\n" not in sentence
+        assert not data.available(dataset, folder)
+
+
+def test_a_data_folder_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "data").touch()
+    with pytest.raises(DataError, match="data is a file; name the folder"):
+        data.load("mnist", "train", tmp_path / "data")
+    with pytest.raises(DataError, match="copy the four idx files"):
+        data.load("mnist", "train", tmp_path / "data" / "below")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["a file is missing", "a file is cut", "a header is cut", "labels of others", "other sizes"],
+)
+def test_an_incomplete_mnist_is_told_in_a_sentence(damage, no_network, tmp_path):
+    write_mnist(tmp_path, train=30, val=20)
+    raw = tmp_path / "MNIST" / "raw"
+    images, labels = raw / "train-images-idx3-ubyte", raw / "train-labels-idx1-ubyte"
+    if damage == "a file is missing":
+        labels.unlink()
+    elif damage == "a file is cut":
+        images.write_bytes(images.read_bytes()[:-5000])
+    elif damage == "a header is cut":
+        images.write_bytes(images.read_bytes()[:3])
+    elif damage == "labels of others":
+        shutil.copy(raw / "t10k-labels-idx1-ubyte", labels)
+    else:
+        write_idx(images, np.zeros((30, 32, 32), np.uint8))
+    with pytest.raises(DataError) as caught:
+        data.load("mnist", "train", tmp_path)
+    assert str(raw) in str(caught.value)
+    assert "copy the four idx files" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", ["no val", "a class is missing", "no images", "other folder"])
+def test_an_incomplete_imagenette_is_told_in_a_sentence(damage, cache_folder, tmp_path):
+    write_imagenette(tmp_path, train=1, val=1)
+    root = tmp_path / "imagenette2-160"
+    if damage == "no val":
+        shutil.rmtree(root / "val")
+    elif damage == "a class is missing":
+        shutil.rmtree(root / "val" / WNIDS[4])
+    elif damage == "no images":
+        shutil.rmtree(root / "val" / WNIDS[4])
+        (root / "val" / WNIDS[4]).mkdir()
+    else:
+        (root / "val" / "n00000000").mkdir()
+    with pytest.raises(DataError) as caught:
+        data.load("imagenette", "val", tmp_path)
+    assert f"{root} holds no complete Imagenette" in str(caught.value)
+    assert "copy the folders train and val" in str(caught.value)
+    assert not list(cache_folder.rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "empty"])
+def test_a_damaged_jpeg_is_named(damage, cache_folder, tmp_path):
+    write_imagenette(tmp_path, train=1, val=2)
+    path = jpegs(tmp_path, "val")[11][0]
+    content = path.read_bytes()
+    path.write_bytes({"cut": content[: len(content) // 2], "text": b"JPEG", "empty": b""}[damage])
+    with pytest.raises(DataError, match=f"{path} is damaged"):
+        data.load("imagenette", "val", tmp_path)
+    assert not list(cache_folder.rglob("*.safetensors"))
+
+
+def test_floats_are_the_bytes_over_255():
+    pixels = torch.arange(256, dtype=torch.uint8)
+    floats = data.to_float(pixels)
+    assert floats.dtype == torch.float32
+    assert torch.equal(floats, torch.arange(256) / 255)
+    assert pixels[255] == 255
+
+
+@pytest.mark.parametrize(("count", "size"), [(10, 3), (9, 3), (2, 5), (1, 1)])
+def test_batches_cover_everything_once(count, size):
+    parts = [list(range(count))[part] for part in data.batches(count, size)]
+    assert [number for part in parts for number in part] == list(range(count))
+    assert all(len(part) == size for part in parts[:-1])
+
+
+def test_the_real_mnist_is_the_original(data_folder):
+    train, val = (data.load("mnist", split, data_folder) for split in ("train", "val"))
+    assert (len(train), len(val)) == (60_000, 10_000)
+    # Published: mean and standard deviation of the training pixels, first labels.
+    pixels = train.pixels.double() / 255
+    assert (round(pixels.mean().item(), 4), round(pixels.std().item(), 4)) == (0.1307, 0.3081)
+    assert train.labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
+    assert val.labels[:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
+
+
+def test_the_real_imagenette_has_all_its_images(data_folder):
+    """Through the repository's own cache, which this fills if need be."""
+    images = data.load("imagenette", "val", data_folder)
+    assert images.pixels.shape == (3925, 3, 64, 64)
+    files = jpegs(data_folder, "val")
+    assert images.labels.tolist() == [label for _, label in files]
+    for index in range(0, 3925, 157):
+        assert np.array_equal(images.pixels[index].numpy(), fitted_by_hand(files[index][0]))

@@ -1,0 +1,82 @@
+import pytest
+import torch
+from torch.distributions import Normal, kl_divergence
+from torch.nn import functional as F
+
+from genmodels import objectives
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_kl_is_that_of_the_distributions():
+    mean = torch.randn(5, 7, generator=rng(1)) * 3
+    log_variance = torch.randn(5, 7, generator=rng(2)) * 2
+    posterior = Normal(mean, (log_variance / 2).exp())
+    expected = kl_divergence(posterior, Normal(0.0, 1.0)).sum(1)
+    torch.testing.assert_close(objectives.kl_divergence(mean, log_variance), expected)
+    assert objectives.kl_divergence(torch.zeros(2, 7), torch.zeros(2, 7)).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+def test_reconstruction_is_the_cross_entropy_of_probabilities(reduction):
+    logits = torch.randn(4, 3, 5, 6, generator=rng(1)) * 3
+    images = torch.rand(4, 3, 5, 6, generator=rng(2))
+    expected = torch.stack(
+        [
+            F.binary_cross_entropy(probabilities, image, reduction=reduction)
+            for probabilities, image in zip(logits.sigmoid(), images, strict=True)
+        ]
+    )
+    errors = objectives.reconstruction_error(logits, images, reduction)
+    torch.testing.assert_close(errors, expected)
+
+
+def test_adversarial_losses_are_the_cross_entropies_of_probabilities():
+    real, fake = torch.randn(9, generator=rng(1)) * 3, torch.randn(9, generator=rng(2)) * 3
+    ones, zeros = torch.ones(9), torch.zeros(9)
+    expected = F.binary_cross_entropy(real.sigmoid(), ones)
+    expected += F.binary_cross_entropy(fake.sigmoid(), zeros)
+    torch.testing.assert_close(objectives.discriminator_loss(real, fake), expected)
+    expected = F.binary_cross_entropy(fake.sigmoid(), ones)
+    torch.testing.assert_close(objectives.generator_loss(fake), expected)
+
+
+def test_logits_of_ten_thousand_overflow_nowhere():
+    large = torch.tensor([[1e4, -1e4]], requires_grad=True)
+    images = torch.tensor([[0.0, 1.0]])
+    losses = [
+        objectives.reconstruction_error(large, images).mean(),
+        objectives.discriminator_loss(-large, large),
+        objectives.generator_loss(large),
+    ]
+    assert [loss.item() for loss in losses] == [2e4, 1e4, 5e3]
+    for loss in losses:
+        (gradient,) = torch.autograd.grad(loss, large)
+        assert gradient.isfinite().all()
+        assert gradient.any()
+
+
+def test_losses_of_bfloat16_logits_are_computed_in_float32():
+    logits = torch.randn(64, generator=rng()).bfloat16()
+    for loss in (
+        objectives.generator_loss(logits),
+        objectives.discriminator_loss(logits, logits),
+        objectives.reconstruction_error(logits[None], torch.zeros(1, 64)),
+    ):
+        assert loss.dtype == torch.float32
+
+
+def test_a_reparametrised_draw_has_the_posteriors_moments_and_passes_gradients():
+    mean = torch.full((20_000, 1), 2.0, requires_grad=True)
+    log_variance = torch.full((20_000, 1), -1.0, requires_grad=True)
+    draws = objectives.reparametrise(mean, log_variance, rng())
+    assert draws.mean().item() == pytest.approx(2.0, abs=0.02)
+    assert draws.var().item() == pytest.approx(torch.tensor(-1.0).exp().item(), abs=0.02)
+    draws.sum().backward()
+    assert mean.grad is not None
+    assert log_variance.grad is not None
+    assert torch.equal(mean.grad, torch.ones_like(mean))
+    torch.testing.assert_close(log_variance.grad, (draws - mean).detach() / 2)
+    assert torch.equal(objectives.reparametrise(mean, log_variance, rng()), draws)

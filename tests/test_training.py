@@ -1,0 +1,487 @@
+import contextlib
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from torch.distributions import Normal, kl_divergence
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from genmodels import data, folders, recipes, runs, training, weights
+from genmodels.command import main
+from genmodels.errors import GenmodelsError, RecipeError, RunError
+from genmodels.models import build
+from genmodels.progress import Progress
+from genmodels.recipes import RECIPES, Recipe
+from genmodels.runs import Run
+
+# Small, but with all that can go wrong: batch normalisation, channels last, low precision.
+LONG = {
+    "vae-mnist": ["--epochs", "3", "--batch-size", "2"],
+    "gan-imagenette": ["--epochs", "3", "--batch-size", "3", "--feature-maps", "4"],
+}
+IMAGES = {"vae-mnist": 320, "gan-imagenette": 100}
+SHORT = ["--batch-size", "32", "--train-limit", "64"]
+TIMES = ("seconds", "images_per_second")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def places(synthetic_data, tmp_path_factory):
+    """Runs, cache and data of this module: nothing here touches the repository's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GENMODELS_RUNS", str(tmp_path_factory.mktemp("runs")))
+        patch.setenv("GENMODELS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("GENMODELS_DATA", str(synthetic_data))
+        yield
+
+
+@pytest.fixture(scope="module")
+def uninterrupted():
+    """The run of a recipe in LONG that was never interrupted; trained when first asked for."""
+    trained: dict[str, Run] = {}
+
+    def get(name: str) -> Run:
+        if name not in trained:
+            folder = folders.runs() / f"{name}-uninterrupted"
+            assert main([name, *LONG[name], "--run-dir", str(folder)]) == 0
+            trained[name] = runs.open_run(folder)
+        return trained[name]
+
+    return get
+
+
+def small(name: str, **changes) -> Recipe:
+    few = {"epochs": 1, "batch_size": 32, "train_limit": 64} | changes
+    if name == "gan-imagenette":
+        few = {"feature_maps": 4} | few
+    return dataclasses.replace(recipes.named(name), **few)
+
+
+def fitted(folder: Path, name: str = "vae-mnist", **changes) -> Run:
+    """A run of a few steps."""
+    training.fit(name, small(name, **changes), folder, device="cpu")
+    return runs.open_run(folder)
+
+
+def trainer_of(recipe: Recipe, folder: Path) -> training.Trainer:
+    train, val = (data.load(recipe.dataset, split) for split in ("train", "val"))
+    train = train.first(recipe.train_limit)
+    progress = Progress(folder, recipe.epochs, tqdm(disable=True))
+    return training.Trainer(folder, recipe, build(recipe), train, val, progress)
+
+
+def timeless(run: Run) -> list[dict]:
+    return [
+        {key: value for key, value in line.items() if key not in TIMES} for line in run.metrics()
+    ]
+
+
+def files(run: Run, pattern: str) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(run.path.glob(pattern))}
+
+
+def assert_equal(run: Run, expected: Run) -> None:
+    """Bit for bit, apart from times."""
+    assert files(run, "*.safetensors") == files(expected, "*.safetensors")
+    assert timeless(run) == timeless(expected)
+    assert files(run, "samples/*") == files(expected, "samples/*")
+    assert files(run, "latents.json") == files(expected, "latents.json")
+    assert run.status().state == expected.status().state == "done"
+    left = {path.name for path in run.path.iterdir()} - {"stop"}
+    assert left == {path.name for path in expected.path.iterdir()}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_metrics_have_a_line_for_each_epoch_and_split(name, uninterrupted):
+    lines = uninterrupted(name).metrics()
+    measured = {
+        "vae-mnist": {"loss", "reconstruction", "kl"},
+        "gan-imagenette": {"generator_loss", "discriminator_loss", "d_real", "d_fake"},
+    }
+    both = [(epoch, split) for epoch in (1, 2, 3) for split in ("train", "val")]
+    assert [(line["epoch"], line["split"]) for line in lines] == [(0, "val"), *both]
+    for line in lines:
+        expected = {"epoch", "split", "images_seen", *TIMES} | measured[name]
+        assert set(line) == expected
+        assert line["images_seen"] == line["epoch"] * IMAGES[name]
+        assert line["seconds"] > 0
+    if name == "vae-mnist":
+        losses = [line["loss"] for line in lines if line["split"] == "val"]
+        assert losses == sorted(losses, reverse=True)
+        assert losses[-1] < losses[0] / 2
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_samples_are_stored_at_growing_steps_then_after_each_epoch(name, uninterrupted):
+    batch, images = int(LONG[name][3]), IMAGES[name]
+    steps = [2**power * batch for power in range(20) if 2**power * batch <= images]
+    expected = sorted({0, *steps, images, 2 * images, 3 * images})
+    samples = uninterrupted(name).samples()
+    assert list(samples) == expected
+    assert samples[0].name == "000000000.webp"
+    contents = [path.read_bytes() for path in samples.values()]
+    assert len(set(contents)) == len(contents)
+
+
+def test_samples_are_the_decoded_latents_of_seed_zero(uninterrupted):
+    from PIL import Image
+
+    from genmodels import pictures
+
+    run = uninterrupted("vae-mnist")
+    stored = pictures.split(Image.open(run.samples()[960]).convert("L"), 28, 28)
+    again = pictures.from_floats(weights.load_run(run).sample(runs.SAMPLES, 0).numpy())
+    assert abs(stored.astype(int) - again).max() <= 1
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_a_run_that_is_done_says_so_and_keeps_nothing_to_resume_from(name, uninterrupted):
+    run = uninterrupted(name)
+    status = run.status()
+    assert (status.state, status.reason, status.epoch, status.epochs) == ("done", "", 3, 3)
+    assert status.images_seen == 3 * IMAGES[name]
+    assert not run.resumable()
+    assert not runs.is_locked(run.path)
+    assert run.info["recipe_name"] == name
+    for split in ("train", "val"):
+        images = data.load(run.recipe.dataset, split)
+        assert run.info["data"][split]["fingerprint"] == images.fingerprint
+        assert run.info["data"][split]["images"] == len(images)
+
+
+def test_validation_is_the_elbo_of_the_held_out_images(uninterrupted):
+    """Computed a second time by other means: from probabilities and torch.distributions."""
+    run = uninterrupted("vae-mnist")
+    model = weights.load_run(run)
+
+    @torch.no_grad()
+    def measured(split: data.Split) -> dict[str, float]:
+        images = data.load("mnist", split).pixels[:80] / 255
+        mean, log_variance = model.encode(images)
+        posterior = Normal(mean, (log_variance / 2).exp())
+        rng = torch.Generator().manual_seed(training.VALIDATION_SEED)
+        latents = posterior.loc + posterior.scale * torch.randn(80, 16, generator=rng)
+        decoded = model.decode(latents).double()
+        kl = kl_divergence(posterior, Normal(0.0, 1.0)).sum(1).mean().item()
+        error = F.binary_cross_entropy(decoded, images.double(), reduction="sum").item() / 80
+        return {"reconstruction": error, "kl": kl, "loss": error + kl}
+
+    last = run.metrics()[-1]
+    stored = {name: last[name] for name in ("reconstruction", "kl", "loss")}
+    assert stored == pytest.approx(measured("val"), rel=1e-4)
+    assert stored != pytest.approx(measured("train"), rel=1e-3)
+
+
+def test_the_training_line_is_the_mean_over_the_epochs_images(tmp_path):
+    """With a learning rate of almost nothing and a last batch that is smaller."""
+    run = fitted(tmp_path, train_limit=70, learning_rate=1e-7)
+    untrained = build(run.recipe)
+    images = data.load("mnist", "train").first(70).pixels / 255
+    mean, log_variance = untrained.networks["encoder"](images)
+    expected = kl_divergence(Normal(mean, (log_variance / 2).exp()), Normal(0.0, 1.0))
+    assert run.metrics()[1]["kl"] == pytest.approx(expected.sum(1).mean().item(), rel=1e-3)
+
+
+def test_stored_latents_are_the_encoders_means(uninterrupted):
+    run = uninterrupted("vae-mnist")
+    model, latents = weights.load_run(run), run.latents()
+    train, val = data.load("mnist", "train"), data.load("mnist", "val")
+    with torch.no_grad():
+        means = [model.encode(images.pixels / 255)[0] for images in (train, val)]
+    stored = torch.tensor(latents["posterior_means"])
+    torch.testing.assert_close(stored, means[1], atol=1e-4, rtol=0)
+    assert latents["labels"] == val.labels.tolist()
+    assert list(latents["class_means"]) == list("0123456789")
+    sevens = torch.tensor(latents["class_means"]["7"])
+    torch.testing.assert_close(sevens, means[0][train.labels == 7].mean(0), atol=1e-4, rtol=0)
+
+
+def test_the_seed_alone_decides_the_weights(tmp_path):
+    first, again = (fitted(tmp_path / name) for name in ("a", "b"))
+    assert_equal(again, first)
+    other = fitted(tmp_path / "c", seed=1)
+    mine, theirs = files(first, "*.safetensors"), files(other, "*.safetensors")
+    assert all(mine[name] != theirs[name] for name in mine)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_one_step_moves_every_network(name, tmp_path):
+    recipe = small(name, batch_size=4, precision="float32")
+    trainer = trainer_of(recipe, tmp_path)
+    before = {key: tensor.clone() for key, tensor in trainer.model.named_parameters()}
+    images = data.to_float(trainer.train.pixels[:4])
+    measured = trainer.step(images, trainer.labels[:4], torch.Generator().manual_seed(0))
+    still = [k for k, tensor in trainer.model.named_parameters() if torch.equal(tensor, before[k])]
+    assert still == []
+    trainer.model.eval()
+    held_out = trainer.model.measure(images, trainer.labels[:4], torch.Generator().manual_seed(0))
+    assert measured.keys() == held_out.keys()
+    assert all(value.isfinite() and not value.requires_grad for value in measured.values())
+
+
+def test_neither_network_of_a_gan_gets_gradients_in_the_others_turn(tmp_path):
+    trainer = trainer_of(small("gan-imagenette"), tmp_path)
+    networks, seen = trainer.model.networks, []
+
+    def watch(moving: str, resting: str) -> None:
+        def before_step(*_) -> None:
+            seen.append(moving)
+            assert all(weight.grad is not None for weight in networks[moving].parameters())
+            assert all(weight.grad is None for weight in networks[resting].parameters())
+
+        trainer.optimizers[moving].register_step_pre_hook(before_step)
+
+    watch("discriminator", "generator")
+    watch("generator", "discriminator")
+    rng = torch.Generator().manual_seed(0)
+    for _ in range(2):
+        trainer.step(torch.rand(4, 3, 64, 64), torch.zeros(4), rng)
+    assert seen == ["discriminator", "generator"] * 2
+    assert all(weight.grad is None for weight in trainer.model.parameters())
+
+
+def test_a_vae_learns_one_batch_by_heart(tmp_path):
+    trainer = trainer_of(small("vae-mnist", kl_weight=0.0), tmp_path)
+    images, labels = data.to_float(trainer.train.pixels[:16]), trainer.labels[:16]
+    rng = torch.Generator().manual_seed(0)
+    # The cross-entropy of grey pixels with themselves is the least there is.
+    entropy = F.binary_cross_entropy(images, images, reduction="sum").item() / 16
+    errors = [trainer.step(images, labels, rng)["reconstruction"].item() for _ in range(200)]
+    assert errors[0] - entropy > 400
+    assert errors[-1] - entropy < 15
+
+
+def stop_at(images: int, how: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has the training asked to stop once that many images of this process are trained."""
+    advance, trained = Progress.advance, 0
+
+    def advance_then_ask(self: Progress, count: int) -> None:
+        nonlocal trained
+        advance(self, count)
+        trained += count
+        if trained - count < images <= trained:
+            if how == "stop file":
+                runs.request_stop(folder)
+            else:
+                os.kill(os.getpid(), getattr(signal, how))
+
+    monkeypatch.setattr(Progress, "advance", advance_then_ask)
+
+
+@pytest.mark.parametrize("how", ["stop file", "SIGTERM", "SIGINT"])
+def test_a_training_that_was_asked_to_stop_goes_on_as_if_it_had_not_been(
+    how, uninterrupted, tmp_path, monkeypatch, capsys
+):
+    name = "gan-imagenette" if how == "stop file" else "vae-mnist"
+    expected, folder = uninterrupted(name), tmp_path / "run"
+    images = IMAGES[name]
+    # In case the trainer leaves the signal to whoever had it before.
+    before = signal.signal(signal.SIGTERM, lambda *_: pytest.fail("the signal was not taken"))
+    stop_at(images + images // 2, how, folder, monkeypatch)
+    try:
+        assert main([name, *LONG[name], "--run-dir", str(folder)]) == 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    monkeypatch.undo()
+    reason = "stopped on request" if how == "stop file" else f"stopped by {how}"
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said == f"{reason}; go on with: python train.py {name} --run-dir {folder} --resume"
+
+    run = runs.open_run(folder)
+    status = run.status()
+    assert (status.state, status.reason, status.epoch) == ("stopped", reason, 1)
+    assert status.images_seen == run.metrics()[-1]["images_seen"] == images
+    assert max(run.samples()) == images
+    assert run.resumable()
+    weights.load_run(run)
+    assert bool(run.latents()) == (name == "vae-mnist")
+
+    assert main([name, "--run-dir", str(folder), "--resume"]) == 0
+    assert "warning" not in capsys.readouterr().err
+    assert_equal(run, expected)
+
+
+@contextlib.contextmanager
+def started(arguments: list[str]):
+    """A training as a user starts it."""
+    command = [sys.executable, "train.py", *arguments]
+    with subprocess.Popen(
+        command, cwd=folders.REPOSITORY, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def committed(folder: Path) -> int:
+    """The last epoch that could be resumed from; -1 for none."""
+    if not (folder / "state.pt").exists():
+        return -1
+    return weights.load_state(folder)["epoch"]
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_a_training_that_was_killed_goes_on_as_if_it_had_not_been(
+    name, uninterrupted, tmp_path, capsys
+):
+    expected, folder = uninterrupted(name), tmp_path / "run"
+    resume = [name, "--run-dir", str(folder), "--resume"]
+    with started([name, *LONG[name], "--run-dir", str(folder)]) as process:
+        while committed(folder) < 1:
+            assert process.poll() is None
+            time.sleep(0.005)
+        time.sleep(0.03)  # Into the second epoch.
+        process.send_signal(signal.SIGSTOP)
+        assert committed(folder) == 1
+
+        run = runs.open_run(folder)
+        assert run.status().state == "training"
+        assert main(resume) == 2
+        assert f"{folder} is being trained already" in capsys.readouterr().err
+        assert run.status().state == "training"
+        process.kill()
+        process.wait()
+
+    stopped = run.status()
+    assert stopped.state == "stopped"
+    assert "killed" in stopped.reason
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write('{"epoch": 2, "sp')  # What a kill while a line is written leaves.
+    (folder / "samples" / f"{IMAGES[name] * 2:09d}.webp").write_bytes(b"of no commit")
+    assert main(resume) == 0
+    assert "warning" not in capsys.readouterr().err
+    assert_equal(run, expected)
+
+
+def test_a_run_that_ended_before_its_first_commit_begins_anew(uninterrupted, tmp_path, monkeypatch):
+    """A kill may come between the first metrics and state.pt."""
+    expected = uninterrupted("vae-mnist")
+    folder = tmp_path / "run"
+    stop_at(100, "stop file", folder, monkeypatch)
+    assert main(["vae-mnist", *LONG["vae-mnist"], "--run-dir", str(folder)]) == 130
+    monkeypatch.undo()
+    (folder / "state.pt").unlink()
+    assert main(["vae-mnist", "--run-dir", str(folder), "--resume"]) == 0
+    assert_equal(runs.open_run(folder), expected)
+
+
+def test_a_trained_run_without_its_state_is_not_begun_anew(tmp_path, monkeypatch, capsys):
+    stop_at(96, "stop file", tmp_path, monkeypatch)
+    assert main(["vae-mnist", *SHORT, "--epochs", "3", "--run-dir", str(tmp_path)]) == 130
+    kept = files(runs.open_run(tmp_path), "*.safetensors")
+    (tmp_path / "state.pt").unlink()
+    assert main(["vae-mnist", "--run-dir", str(tmp_path), "--resume"]) == 2
+    assert "holds no state.pt: it cannot be resumed" in capsys.readouterr().err
+    assert files(runs.open_run(tmp_path), "*.safetensors") == kept
+
+
+@pytest.fixture
+def stopped(tmp_path, monkeypatch) -> Run:
+    """A run that was stopped in its second epoch of three."""
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        stop_at(96, "stop file", folder, patch)
+        assert main(["vae-mnist", *SHORT, "--epochs", "3", "--run-dir", str(folder)]) == 130
+    return runs.open_run(folder)
+
+
+def test_resuming_under_other_conditions_warns(stopped, capsys):
+    info = json.loads((stopped.path / "recipe.json").read_text())
+    info["resolved"]["threads"] += 7
+    info["data"]["val"]["fingerprint"] = "0" * 64
+    runs.write_json(stopped.path / "recipe.json", info)
+    capsys.readouterr()
+    assert main(["vae-mnist", "--run-dir", str(stopped.path), "--resume"]) == 0
+    complaints = [
+        line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")
+    ]
+    threads = torch.get_num_threads()
+    assert f"was trained with threads {threads + 7}, now {threads}" in complaints[0]
+    assert "the val images are not those that the run began with" in complaints[1]
+    assert len(complaints) == 2
+    assert runs.open_run(stopped.path).info["resolved"]["threads"] == threads
+
+
+def test_a_resumed_run_may_be_given_more_epochs_but_not_fewer_than_it_has(stopped, capsys):
+    resume = ["vae-mnist", "--run-dir", str(stopped.path), "--resume"]
+    runs.append_metrics(stopped.path, [{"epoch": 2, "split": "val"}])
+    assert main([*resume, "--epochs", "1"]) == 2
+    assert "has been trained for 2 epochs already" in capsys.readouterr().err
+    assert main([*resume, "--epochs", "4"]) == 0
+    run = runs.open_run(stopped.path)
+    assert run.recipe.epochs == 4
+    assert [line["epoch"] for line in run.metrics()] == [0, 1, 1, 2, 2, 3, 3, 4, 4]
+
+
+def test_a_state_of_other_networks_is_refused(stopped, capsys):
+    info = json.loads((stopped.path / "recipe.json").read_text())
+    info["recipe"]["latent_dim"] = 5
+    runs.write_json(stopped.path / "recipe.json", info)
+    assert main(["vae-mnist", "--run-dir", str(stopped.path), "--resume"]) == 2
+    assert "state.pt does not fit the recipe" in capsys.readouterr().err
+
+
+def test_a_loss_that_is_no_number_ends_the_training_and_keeps_the_last_good_weights(
+    tmp_path, capsys
+):
+    """One step an epoch: its loss is measured before the step that spoils the weights."""
+    arguments = ["--learning-rate", "1", "--batch-size", "64", "--train-limit", "64"]
+    assert main(["vae-mnist", *arguments, "--run-dir", str(tmp_path)]) == 2
+    run = runs.open_run(tmp_path)
+    status = run.status()
+    assert status.state == "failed"
+    assert "became" in status.reason
+    assert "try a smaller learning rate" in status.reason
+    assert capsys.readouterr().err.splitlines()[-1] == f"train.py: {status.reason}"
+    model = weights.load_run(run)
+    assert all(tensor.isfinite().all() for tensor in model.state_dict().values())
+    lines = run.metrics()
+    assert len(lines) == 2 * lines[-1]["epoch"] + 1
+    numbers = [value for line in lines for value in line.values() if isinstance(value, float)]
+    assert torch.tensor(numbers).isfinite().all()
+
+
+def test_a_fault_in_the_middle_is_told_in_the_status(tmp_path, monkeypatch):
+    def out_of_memory(*_):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(training.Trainer, "step", out_of_memory)
+    with pytest.raises(MemoryError):
+        fitted(tmp_path)
+    status = runs.open_run(tmp_path).status()
+    assert (status.state, status.reason) == ("failed", "no room")
+    assert not runs.is_locked(tmp_path)
+
+
+def test_a_lone_last_image_is_refused_where_batches_are_normalised(tmp_path):
+    with pytest.raises(RecipeError, match="last batch of 65 images in batches of 32 holds one"):
+        fitted(tmp_path / "a", train_limit=65, encoder_norm="batch")
+    assert fitted(tmp_path / "b", train_limit=66, encoder_norm="batch").status().state == "done"
+    assert fitted(tmp_path / "c", train_limit=65).status().state == "done"
+
+
+def test_a_folder_that_cannot_be_made_is_told_in_a_sentence(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="cannot be written"):
+        fitted(tmp_path / "file" / "run")
+
+
+def test_a_run_without_data_fails_and_can_be_resumed_once_they_are_there(
+    tmp_path, monkeypatch, synthetic_data
+):
+    monkeypatch.setenv("GENMODELS_DATA", str(tmp_path / "file"))
+    (tmp_path / "file").touch()
+    with pytest.raises(GenmodelsError, match="is a file"):
+        fitted(tmp_path / "run")
+    assert runs.open_run(tmp_path / "run").status().state == "failed"
+    monkeypatch.setenv("GENMODELS_DATA", str(synthetic_data))
+    assert main(["vae-mnist", "--run-dir", str(tmp_path / "run"), "--resume"]) == 0
+    assert runs.open_run(tmp_path / "run").info["data"]["train"]["images"] == 64
