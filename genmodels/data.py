@@ -8,7 +8,7 @@ import hashlib
 import os
 import urllib.error
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -34,6 +34,7 @@ MNIST_FILES = [
     f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
 ]
 IMAGENETTE_FOLDER = "imagenette2-160"
+DOWNLOAD_BYTES = {"mnist": 11_594_722, "imagenette": 99_003_388}
 # Changes whenever the pictures below would come out different.
 PREPARATION = "shorter side to 64 with antialias, centre crop, RGB"
 
@@ -69,11 +70,11 @@ def to_float(pixels: Tensor) -> Tensor:
 
 
 def available(dataset: str, folder: Path | None = None) -> bool:
-    """Whether the data set is there without a download."""
+    """Whether the data set, or a part of it, is there without a download."""
     folder = folder or folders.data()
-    if dataset == "mnist":
-        return all((folder / "MNIST" / "raw" / name).exists() for name in MNIST_FILES)
-    return (folder / IMAGENETTE_FOLDER).is_dir()
+    place = {"mnist": folder / "MNIST" / "raw", "imagenette": folder / IMAGENETTE_FOLDER}[dataset]
+    # A download that failed leaves an empty folder.
+    return place.is_dir() and any(place.iterdir())
 
 
 def load(
@@ -192,20 +193,26 @@ def _download(dataset: str, folder: Path, way: str, progress: Progress) -> None:
     if available(dataset, folder):
         return
     title = DATASETS[dataset].title
-    progress(f"Downloading {title}", 0, 1)
+    fetch = {
+        "mnist": lambda: datasets.MNIST(folder, download=True),
+        "imagenette": lambda: datasets.Imagenette(folder, "train", "160px", download=True),
+    }[dataset]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if dataset == "mnist":
-            datasets.MNIST(folder, download=True)
-        else:
-            datasets.Imagenette(folder, split="train", size="160px", download=True)
+        with ThreadPoolExecutor(1) as pool:
+            # torchvision tells nobody how far it is, but its archives grow.
+            job = pool.submit(fetch)
+            while not job.done():
+                there = sum(path.stat().st_size for path in folder.rglob("*.*gz"))
+                total = DOWNLOAD_BYTES[dataset] // 2**20
+                progress(f"Downloading {title} (MB)", min(there // 2**20, total), total)
+                wait([job], timeout=0.5)
+            job.result()
     except (urllib.error.URLError, RuntimeError, OSError) as error:
-        reason = " ".join(str(error).split())  # torchvision's has several lines.
         raise DataError(
-            f"{title} is not in {folder} and could not be downloaded ({reason}): "
+            f"{title} is not in {folder} and could not be downloaded: "
             f"connect to the network and try again, or {way}."
         ) from error
-    progress(f"Downloading {title}", 1, 1)
 
 
 def _fingerprint(*tensors: Tensor) -> str:

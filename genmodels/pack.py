@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from . import runs, weights
 from .errors import GenmodelsError, RunError
@@ -33,7 +33,7 @@ def pack(run: Run, folder: Path) -> Run:
             if (run.path / name).exists():
                 shutil.copy(run.path / name, work / name)
         for path in run.path.glob("*.safetensors"):
-            save_file(halved(load_file(path)), work / path.name)
+            runs.write_atomic(work / path.name, save(halved(load_file(path))))
         info = {**run.info, "packed": runs.now(), "parent": run.id}
         runs.write_json(work / "recipe.json", info)
         info["weights"] = {

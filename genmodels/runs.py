@@ -208,7 +208,10 @@ def list_runs() -> Iterator[Run | Damaged]:
     own.sort(key=lambda path: (path / "recipe.json").stat().st_mtime, reverse=True)
     for path in _subfolders(folders.CHECKPOINTS) + own:
         try:
-            yield open_run(path)
+            run = open_run(path)
+            run.status()
+            run.metrics()
+            yield run
         except RunError as error:
             yield Damaged(path.name, str(error))
 

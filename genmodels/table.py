@@ -36,7 +36,8 @@ def row(run: Run) -> list[str]:
 
 def table() -> str:
     """All shipped runs as a Markdown table."""
-    shipped = [run for run in runs.list_runs() if isinstance(run, Run) and run.shipped]
+    found = [run for run in runs.list_runs() if isinstance(run, Run)]
+    shipped = [run for run in found if run.shipped and not run.recipe.hidden]
     rows = [COLUMNS, ["---"] * len(COLUMNS), *(row(run) for run in shipped)]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
 

@@ -9,13 +9,14 @@ from genmodels.ui.endpoints import choose_latent
 
 FRAMES = 61
 STRIP = 10
+PATHS: dict[str, latent.Path] = {"Straight line": "linear", "Great circle": "spherical"}
 
 shared.heading(
     "Interpolate",
     "Between any two latents lie more, and each decodes to a picture. Choose A and B, then "
     "**drag the slider**: a model that understood its data morphs, it does not fade.",
 )
-controls, stage = st.columns(2, gap="large")
+stage, controls = st.columns(2, gap="large")
 ends = []
 with controls:
     run = shared.choose_run()
@@ -24,16 +25,17 @@ with controls:
     for name, digit in (("a", 2), ("b", 8)):
         with st.container(border=True):
             ends.append(choose_latent(run, model, name, seed=digit, class_index=digit))
-    path = st.segmented_control(
-        "Path",
-        ["linear", "spherical"],
-        default="linear",
-        required=True,
-        format_func={"linear": "Straight line", "spherical": "Great circle"}.__getitem__,
-        key="path",
-        bind="query-params",
-        help="A great circle keeps to the distance from the origin at which latents lie.",
-    )
+    path = PATHS[
+        st.segmented_control(
+            "Path",
+            list(PATHS),
+            default="Straight line",
+            required=True,
+            key="path",
+            bind="query-params",
+            help="A great circle keeps to the distance from the origin at which latents lie.",
+        )
+    ]
 
 start, end = ends
 with inference_mode():

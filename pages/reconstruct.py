@@ -9,6 +9,8 @@ from genmodels import data, objectives, pictures
 from genmodels.recipes import DATASETS
 from genmodels.ui import shared
 
+SHOWN = 12
+
 shared.heading(
     "Reconstruct",
     "A VAE squeezes a picture into a few numbers and draws it again from them. Compare: what "
@@ -18,28 +20,28 @@ run = shared.choose_run(has="encoder", need="VAE")
 model = shared.model_of(run)
 images = shared.real_images(run.recipe.dataset)
 if images is None:
-    originals, labels = model.sample(12, seed=0), None
+    originals, labels = model.sample(SHOWN, seed=0), None
     source = "The model's own samples"
 else:
     left, right = st.columns([3, 1], vertical_alignment="bottom")
-    st.session_state.setdefault("first", 0)
+    last = len(images) - SHOWN
+    first = left.number_input("First test image", 0, last, 0, key="first", bind="query-params")
     right.button(
         "Others",
         icon=":material/casino:",
-        on_click=lambda: st.session_state.update(first=random.randrange(len(images) - 12)),
+        on_click=lambda: st.session_state.update(first=random.randrange(last)),
+        width="stretch",
     )
-    first = left.number_input(
-        "First test image", 0, len(images) - 12, key="first", bind="query-params"
-    )
-    originals = data.to_float(images.pixels[first : first + 12])
-    labels = images.labels[first : first + 12].tolist()
+    originals = data.to_float(images.pixels[first : first + SHOWN])
+    labels = images.labels[first : first + SHOWN].tolist()
     source = "Test images, which the model never saw"
 
 with torch.inference_mode():
-    mean, _ = model.encode(originals)
+    mean, log_variance = model.encode(originals)
     decoded = model.decode(mean)
     errors = (decoded - originals).square().mean((1, 2, 3))
     difference = (decoded - originals).abs()
+    kl = objectives.kl_divergence(mean, log_variance).mean().item()
 st.markdown(
     f"**{source}.** In each column from above: the original, its reconstruction, and where they "
     "differ (brighter is more). The error is the mean squared one, pixels from 0 to 1."
@@ -57,8 +59,7 @@ with st.container(horizontal=True):
             alt=f"{name}: original, reconstruction and difference, mean squared {error}",
             width=112,
         )
-elbo = objectives.kl_divergence(*model.encode(originals)).mean().item()
 st.caption(
     f"Mean of these {len(originals)}: squared error {errors.mean():.4f}, "
-    f"KL divergence {elbo:.1f} nats for {model.latent_dim} latent numbers."
+    f"KL divergence {kl:.1f} nats for {model.latent_dim} latent numbers."
 )

@@ -4,6 +4,7 @@ import streamlit as st
 
 from genmodels import jobs, recipes
 from genmodels.ui import shared
+from genmodels.ui.permission import may_compute
 from genmodels.ui.recipe_form import recipe_form
 from genmodels.ui.training_view import watch
 
@@ -12,20 +13,7 @@ shared.heading(
     "Choose a recipe, change what you like, and watch the pictures come out of the noise. The "
     "training runs by itself: you may leave this page or close the browser.",
 )
-permission = jobs.permission()
-allowed = permission == "open"
-if permission == "off":
-    st.info(
-        "Training is switched off on this server. On your own machine start the app by "
-        "`make app`, or set `GENMODELS_TRAINING=open`.",
-        icon=":material/lock:",
-    )
-elif permission == "passcode":
-    passcode = st.text_input("Passcode", type="password", key="passcode")
-    allowed = jobs.passcode_matches(passcode)
-    if passcode and not allowed:
-        st.error("That is not the passcode; ask the teacher for it.")
-
+allowed = may_compute()
 running = jobs.current()
 if running:
     watch(running, allowed)

@@ -110,21 +110,17 @@ def parse(arguments: Sequence[str]) -> Options:
     return options
 
 
-def choose(options: Options) -> list[Run]:
+def choose(options: Options) -> list[Run | Damaged]:
     """The runs to measure. Raises RunError."""
     if not options.every:
         return [runs.find(name) for name in options.runs]
-    chosen = []
-    for run in runs.list_runs():
-        if isinstance(run, Damaged):
-            complain(RunError(run.reason))
-        elif not run.recipe.hidden:
-            chosen.append(run)
-    return chosen
+    return [run for run in runs.list_runs() if isinstance(run, Damaged) or not run.recipe.hidden]
 
 
-def measure(run: Run, options: Options) -> None:
+def measure(run: Run | Damaged, options: Options) -> None:
     """Measures one run, writes it down and prints the table. Raises GenmodelsError."""
+    if isinstance(run, Damaged):
+        raise RunError(run.reason)
     bar = Bar()
     try:
         entries = evaluate(

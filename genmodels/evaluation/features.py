@@ -106,8 +106,8 @@ def load(
         run = runs.find(name)
     except RunError as error:
         raise EvaluationError(
-            f"there is no {name} to measure with ({error}); "
-            f"train it: python train.py {name} --run-dir runs/{name}"
+            f"measuring needs {name} ({str(error).rstrip('.')}); "
+            f"train it by `python train.py {name} --run-dir runs/{name}`."
         ) from error
     return classifier(run, device=device, precision=precision)
 
@@ -134,7 +134,7 @@ def classifier(
         dimensions=head.in_features,
         fingerprint=_sha256(f"{weights.fingerprint(run)} {precision}".encode()),
         channels=run.recipe.shape[:1],
-        batch_size=200,
+        batch_size=100,
         device=model.device,
         network=features,
         head=head,

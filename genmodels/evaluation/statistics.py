@@ -140,7 +140,7 @@ def of_real(
 def frechet(first: Statistics, second: Statistics) -> Estimate:
     """Their Fréchet distance, in the way that is exact for their counts.
 
-    The error is that of drawing the first anew; None for fewer than 5 samples a dimension.
+    The error is that of drawing the first anew; None for fewer than 3 samples a dimension.
     """
     if first.singular or second.singular:
         value = distances.frechet_distance_of_factors(
@@ -150,7 +150,7 @@ def frechet(first: Statistics, second: Statistics) -> Estimate:
     value = distances.frechet_distance(
         first.mean, first.covariance, second.mean, second.covariance, root2=second.root
     )
-    if len(first.features) < 5 * len(first.mean):
+    if len(first.features) < 3 * len(first.mean):
         return Estimate(value, None)
     error = distances.frechet_error(first.features, second.mean, second.root)
     return Estimate(value, error * (len(first.features) / first.count) ** 0.5)

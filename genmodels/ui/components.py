@@ -48,7 +48,7 @@ _picture_grid = component(
 )
 _curves = component(
     "genmodels_curves",
-    js=_source("shared.js", "chart.js", "curves.js"),
+    js=_source("shared.js", "chart.js", "samples.js", "curves.js"),
     css=_source("shared.css", "curves.css"),
     # plotly.js puts its own styles into the document, where a shadow root would not see them.
     isolate_styles=False,

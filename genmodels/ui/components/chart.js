@@ -1,5 +1,6 @@
 // The Plotly chart above the samples: loading it, its theme, and a cursor that follows the slider.
 
+const HEIGHT = 380;
 const CONFIG = {
   displaylogo: false,
   modeBarButtons: [["zoom2d", "pan2d"], ["resetScale2d"], ["toImage"]],
@@ -54,13 +55,23 @@ function themeTemplate(place) {
 function epochChart(node, picked) {
   let plotly = null;
   let epoch = NaN;
+  let waiting = null; // what to draw once the chart is to be seen
   let cursors = []; // [index of the shape, name of its axis]
   let frame = 0;
 
   /** Says whether there is a chart now. */
-  async function draw({ figure, log, plotly: url }, place) {
-    plotly = await loadPlotly(url).catch(() => null);
-    if (!plotly) return false;
+  async function draw(data, place) {
+    plotly = await loadPlotly(data.plotly).catch(() => null);
+    waiting = plotly && [data, place];
+    if (node.offsetWidth) await paint();
+    return plotly !== null;
+  }
+
+  /** In a closed tab nothing can be measured, so that has to wait. */
+  async function paint() {
+    if (!waiting) return;
+    const [{ figure, log }, place] = waiting;
+    waiting = null;
     const { data, layout } = structuredClone(figure); // Plotly writes into what it is given
     const shapes = layout.shapes ?? [];
     const axes = Object.keys(layout).filter((name) => /^xaxis\d*$/.test(name));
@@ -74,14 +85,12 @@ function epochChart(node, picked) {
     }));
     const themed = {
       ...layout, shapes: [...shapes, ...lines], template: themeTemplate(place),
-      autosize: true, uirevision: String(log),
+      autosize: true, height: layout.height ?? HEIGHT, uirevision: String(log),
     };
-    if (!node.isConnected) return true;
     await plotly.react(node, data, themed, CONFIG);
     node.removeAllListeners?.("plotly_afterplot");
     node.on("plotly_afterplot", moveCursor); // zoomed or resized
     moveCursor();
-    return true;
   }
 
   function moveCursor() {
@@ -124,7 +133,9 @@ function epochChart(node, picked) {
   });
 
   const watcher = new ResizeObserver(() => {
-    if (plotly && node.offsetWidth && node._fullLayout) plotly.Plots.resize(node);
+    if (!node.offsetWidth) return;
+    if (waiting) paint();
+    else if (node._fullLayout) plotly.Plots.resize(node);
   });
   watcher.observe(node);
 
@@ -138,6 +149,7 @@ function epochChart(node, picked) {
     remove() {
       cancelAnimationFrame(frame);
       watcher.disconnect();
+      waiting = null;
       stopDragging();
       plotly?.purge(node);
     },

@@ -1,87 +1,10 @@
 // Learning curves, and under them what each run drew at the moment under the slider.
 
-const AT_ONCE = 4;
 const GAP = 16;
 const WIDEST = 448;
 const PASS = 8000; // milliseconds from the first moment to the last
 
-const short = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
-const whole = new Intl.NumberFormat("en");
-const inWords = (epoch) => (epoch === 0 ? "untrained" : `epoch ${short.format(epoch)}`);
-
 export default (component) => show(component, buildCurves);
-
-/** Loads pictures, the nearest to the slider first, a few at a time. */
-function pictureLoader(arrived) {
-  const pictures = new Map(); // address → picture, or null where it could not be loaded
-  let running = 0;
-  let queue = [];
-
-  async function load(url) {
-    running += 1;
-    pictures.set(url, undefined);
-    const image = new Image();
-    image.src = url;
-    pictures.set(url, await image.decode().then(() => image, () => null));
-    running -= 1;
-    arrived();
-    next();
-  }
-  function next() {
-    while (running < AT_ONCE && queue.length) {
-      const url = queue.shift();
-      if (!pictures.has(url)) load(url);
-    }
-  }
-  return {
-    get: (url) => pictures.get(url),
-    failed: (url) => pictures.get(url) === null,
-    want(urls) {
-      queue = urls.filter((url) => !pictures.has(url));
-      next();
-    },
-  };
-}
-
-/** One run's picture and its caption. */
-function sampleCard() {
-  const canvas = el("canvas", { role: "img" });
-  const title = el("strong");
-  const moment = el("span");
-  const node = el(
-    "figure", { class: "genmodels-sample" }, canvas, el("figcaption", {}, title, moment),
-  );
-  let drawn = null;
-
-  return {
-    node,
-    show(run, epoch, loader) {
-      // The latest one not later than the cursor; a hair of room for rounding.
-      const later = run.stops.findIndex((stop) => stop[1] > epoch + 1e-9);
-      const index = Math.max(0, (later < 0 ? run.stops.length : later) - 1);
-      const near = run.stops
-        .map((stop, at) => [Math.abs(at - index), loader.get(stop[2])])
-        .filter(([, image]) => image)
-        .sort((a, b) => a[0] - b[0]);
-      const image = near[0]?.[1];
-      const [seen, at, url] = run.stops[index] ?? [0, 0, ""];
-      const words = seen === 0 ? "untrained" : `${inWords(at)} · ${whole.format(seen)} images seen`;
-      title.textContent = run.title;
-      moment.textContent = loader.failed(url) ? `${words} · this picture is missing` : words;
-      canvas.setAttribute("aria-label", `64 samples of ${run.title}, ${words}`);
-      canvas.dataset.imagesSeen = seen;
-      const [, height, width] = run.shape;
-      if (!drawn) [canvas.width, canvas.height] = [8 * width, 8 * height];
-      if (!image || image === drawn) return;
-      const [w, h] = [image.naturalWidth, image.naturalHeight];
-      if (canvas.width !== w || canvas.height !== h) [canvas.width, canvas.height] = [w, h];
-      canvas.getContext("2d").drawImage(image, 0, 0);
-      drawn = image;
-    },
-    pixels: () => canvas.width,
-    fit: (width) => (canvas.style.imageRendering = rendering(canvas.width, width)),
-  };
-}
 
 function buildCurves(place) {
   const node = el("div", { class: "genmodels-chart", role: "figure" });

@@ -15,6 +15,7 @@ function buildGrid(place) {
   let data = { count: 0 };
   let selected = null;
   let columns = 1;
+  let sheet = ""; // address of the sprite
   const tiles = () => [...list.children];
 
   /** Few pictures in one row, many as a square, and never smaller than a finger. */
@@ -38,6 +39,18 @@ function buildGrid(place) {
       const top = Math.floor(index / data.columns) * height;
       tile.style.backgroundPosition = `${-left}px ${-top}px`;
     });
+  }
+
+  /** A style sheet refuses addresses of more than 2 MB, so the sprite gets a short one. */
+  async function load(sprite) {
+    const url = URL.createObjectURL(await (await fetch(sprite)).blob());
+    const image = new Image();
+    image.src = url;
+    await image.decode(); // the old pictures stay until the new ones are there
+    if (sprite !== data.sprite) return URL.revokeObjectURL(url); // overtaken, or removed
+    list.style.setProperty("--sprite", `url("${url}")`);
+    URL.revokeObjectURL(sheet);
+    sheet = url;
   }
 
   function fill() {
@@ -91,7 +104,7 @@ function buildGrid(place) {
     data = next.data;
     if (before.turn !== data.turn) selected = data.selected;
     if (before.count !== data.count) fill();
-    if (before.sprite !== data.sprite) list.style.setProperty("--sprite", `url("${data.sprite}")`);
+    if (before.sprite !== data.sprite) load(data.sprite);
     if (selected !== null && selected >= data.count) selected = data.selected;
     label.textContent = data.label;
     list.setAttribute("aria-label", data.label);
@@ -101,6 +114,8 @@ function buildGrid(place) {
 
   function remove() {
     watcher.disconnect();
+    data = { count: 0 };
+    URL.revokeObjectURL(sheet);
     root.remove();
   }
 
