@@ -205,7 +205,7 @@ RECIPES: dict[str, Recipe] = {
         dataset="imagenette", network="convolutional", latent_dim=32, epochs=50, batch_size=32
     ),
     "gan-mnist": GANRecipe(
-        dataset="mnist", network="linear", latent_dim=64, epochs=30, batch_size=64
+        dataset="mnist", network="linear", latent_dim=64, epochs=30, batch_size=128
     ),
     "gan-imagenette": GANRecipe(
         dataset="imagenette",

@@ -32,7 +32,11 @@ left, right = st.columns([3, 1], vertical_alignment="bottom")
 if st.session_state.get("quantity") not in names:
     st.session_state.pop("quantity", None)
 quantity = left.selectbox(
-    "Quantity", names, key="quantity", bind="query-params", help=figures.TITLES.get(names[0])
+    "Quantity",
+    names,
+    key="quantity",
+    bind="query-params",
+    help="Train is the mean over an epoch while it learns, val is measured after it.",
 )
 log = right.toggle("Logarithmic", key="log", bind="query-params")
 

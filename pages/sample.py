@@ -45,7 +45,7 @@ with grid:
         height=images.shape[1],
         width=images.shape[2],
         label=f"{count} samples of {run.title}, seed {seed}",
-        selected=st.session_state.get("picked"),
+        selected=None,
         key="grid",
     )
     factor = max(1, 96 // images.shape[1])
@@ -75,6 +75,6 @@ with side:
                 f"{end}_spread": spread,
             }
             if st.button(f"Keep as {end.upper()}", key=f"keep-{end}", width="stretch"):
-                st.session_state.update(kept, **{f"kept_{end}": True})
+                st.session_state.update(kept)
                 st.toast(f"Kept as {end.upper()}.", icon=":material/check:")
         st.page_link("pages/interpolate.py", label="Walk from A to B", icon=":material/east:")
