@@ -38,17 +38,18 @@ def compare_distances(dimensions: int) -> None:
     many = [(rng.normal(size=(4 * dimensions, dimensions)) * spectrum) @ mixing for _ in range(2)]
     few = [part[: dimensions // 2] for part in many]
     for count, sets in ((len(many[0]), many), (len(few[0]), few)):
-        gaussians = [part for each in sets for part in (each.mean(0), np.cov(each, rowvar=False))]
+        first, second = ((each.mean(0), np.cov(each, rowvar=False)) for each in sets)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # SciPy's on `disp` and on singular matrices
             expected, reference = timed(
-                lambda g=gaussians: fid_score.calculate_frechet_distance(*g)
+                lambda a=first, b=second: fid_score.calculate_frechet_distance(*a, *b)
             )
         print(f"distance, {dimensions} dimensions, {count} samples: pytorch-fid {reference:.2f} s")
         if count > dimensions:
-            root = distances.root(gaussians[3])
-            for name, options in (("", {}), (", real root cached", {"root2": root})):
-                ours = timed(lambda g=gaussians, o=options: distances.frechet_distance(*g, **o))
+            for name, root in (("", None), (", real root cached", distances.root(second[1]))):
+                ours = timed(
+                    lambda a=first, b=second, r=root: distances.frechet_distance(*a, *b, root2=r)
+                )
                 tell(f"eigenvalues{name}", *ours, expected, reference)
         else:
             ours = timed(lambda s=sets: of_few(*s))

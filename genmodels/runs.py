@@ -203,10 +203,16 @@ def absolute(folder: Path) -> Path:
 
 
 def list_runs() -> Iterator[Run | Damaged]:
-    """The shipped runs, then the user's own, newest first. A damaged one spoils no other."""
+    """The shipped runs in the order of their recipes, then the user's own, newest first.
+
+    A damaged one spoils no other.
+    """
+    order = list(recipes.RECIPES)
+    shipped = _subfolders(folders.CHECKPOINTS)
+    shipped.sort(key=lambda path: order.index(path.name) if path.name in order else len(order))
     own = [path for path in _subfolders(folders.runs()) if (path / "recipe.json").exists()]
     own.sort(key=lambda path: (path / "recipe.json").stat().st_mtime, reverse=True)
-    for path in _subfolders(folders.CHECKPOINTS) + own:
+    for path in shipped + own:
         try:
             run = open_run(path)
             run.status()

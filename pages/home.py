@@ -3,7 +3,7 @@
 import streamlit as st
 
 from genmodels.runs import Run
-from genmodels.ui import shared
+from genmodels.ui import shared, shell
 from genmodels.ui.shell import plain
 
 COLUMNS = 4
@@ -21,9 +21,9 @@ def card(run: Run) -> None:
         st.caption(f"`{run.id}` · {total:,} parameters · {status.epoch} epochs{state}")
         st.markdown(shared.losses_in_words(run))
         with st.container(horizontal=True):
-            for page, label in (("sample", "Sample"), ("interpolate", "Interpolate")):
-                st.page_link(f"pages/{page}.py", label=label, query_params={"model": run.id})
-            st.page_link("pages/curves.py", label="Curves", query_params={"runs": run.id})
+            for name, label in (("sample", "Sample"), ("interpolate", "Interpolate")):
+                st.page_link(shell.page(name), label=label, query_params={"model": run.id})
+            st.page_link(shell.page("curves"), label="Curves", query_params={"runs": run.id})
 
 
 def cards(shown: list[Run]) -> None:

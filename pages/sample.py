@@ -5,7 +5,7 @@ import random
 import streamlit as st
 
 from genmodels import pictures
-from genmodels.ui import components, shared
+from genmodels.ui import components, shared, shell
 
 shared.heading(
     "Sample",
@@ -77,4 +77,4 @@ with side:
             if st.button(f"Keep as {end.upper()}", key=f"keep-{end}", width="stretch"):
                 st.session_state.update(kept)
                 st.toast(f"Kept as {end.upper()}.", icon=":material/check:")
-        st.page_link("pages/interpolate.py", label="Walk from A to B", icon=":material/east:")
+        st.page_link(shell.page("interpolate"), label="Walk from A to B", icon=":material/east:")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import browser, page  # noqa: F401  fixtures for all
 from PIL import Image, ImageDraw, ImageFont
 
 from genmodels import recipes, runs

@@ -2,26 +2,21 @@
 
 import base64
 import io
-import os
-import socket
-import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import drag, open_page, pixels, serving
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from genmodels import folders, pictures, recipes, runs
+from genmodels import pictures, recipes, runs
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
+pytest_plugins = ["browser"]
+
 SEEN = (0, 64, 1000, 60_000, 120_000, 180_000)
 
 SCRIPT = """
@@ -36,6 +31,9 @@ app = st.App(__file__, routes=routes.ROUTES)
 
 def frames(count, seed):
     return np.random.default_rng(seed).integers(0, 256, (count, 28, 28, 1), dtype=np.uint8)
+
+def colours():
+    return np.random.default_rng(0).integers(0, 256, (256, 64, 64, 3), dtype=np.uint8)
 
 def player():
     new = st.button("New frames")
@@ -54,6 +52,12 @@ def grid():
     )
     st.text(f"chosen {chosen}")
 
+def large():
+    components.picture_grid(
+        sprite=pictures.sprite(colours()), count=256, height=64, width=64, label="Pick one",
+        selected=None, key="large",
+    )
+
 def curves():
     run = runs.find("vae-mnist-1")
     stops = [[seen, seen / 60_000, url] for seen, url in routes.sample_urls(run).items()]
@@ -64,7 +68,8 @@ def curves():
     )
 
 if __name__ == "__main__":
-    {"player": player, "grid": grid, "curves": curves}[st.query_params.get("show", "player")]()
+    st.set_page_config(layout="wide")
+    globals()[st.query_params["show"]]()
 """
 
 
@@ -84,113 +89,16 @@ def workplace(tmp_path_factory) -> Path:
     return folder
 
 
-@contextmanager
-def serving(folder: Path, *options: str) -> Iterator[str]:
-    """The script in a Streamlit of its own; its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "script.py", f"--server.port={port}"]
-    command += ["--server.address=127.0.0.1", "--server.headless=true"]
-    command += ["--server.fileWatcherType=none", "--browser.gatherUsageStats=false", *options]
-    environment = os.environ | {
-        "GENMODELS_RUNS": str(folder / "runs"),
-        "PYTHONPATH": str(folders.REPOSITORY),
-    }
-    with (folder / "log.txt").open("w") as log:
-        process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT
-        )
-    address = f"http://127.0.0.1:{port}"
-    base = next((o.split("=")[1] for o in options if "baseUrlPath" in o), "")
-    try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{address}{base}/_stcore/health", timeout=1)
-                break
-            except OSError:
-                assert process.poll() is None, (folder / "log.txt").read_text()
-                time.sleep(0.2)
-        yield address + base
-    finally:
-        process.terminate()
-        process.wait(20)
+def start(workplace: Path, *options: str):
+    places = {"runs": str(workplace / "runs")}
+    quiet = "--browser.gatherUsageStats=false"
+    return serving(workplace, workplace / "script.py", places, quiet, *options)
 
 
 @pytest.fixture(scope="module")
 def server(workplace) -> Iterator[str]:
-    with serving(workplace) as address:
+    with start(workplace) as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if not CHROMIUM.exists():
-        pytest.skip(f"there is no browser at {CHROMIUM}")
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield chromium
-        chromium.close()
-
-
-class Traffic:
-    """What a page says and sends."""
-
-    def __init__(self, page):
-        self.trouble: list[str] = []
-        self.requests: list[str] = []
-        self.messages = 0
-        page.on(
-            "console", lambda line: self.trouble.append(line.text) if line.type == "error" else 0
-        )
-        page.on("pageerror", lambda error: self.trouble.append(str(error)))
-        page.on("request", lambda request: self.requests.append(request.url))
-        page.on("websocket", lambda socket: socket.on("framesent", self.count))
-        page.on("websocket", lambda socket: socket.on("framereceived", self.count))
-
-    def hear(self, line) -> None:
-        if line.type == "error":
-            self.trouble.append(line.text)
-
-    def count(self, _) -> None:
-        self.messages += 1
-
-    def total(self) -> tuple[int, int]:
-        return len(self.requests), self.messages
-
-
-@pytest.fixture
-def page(browser) -> Iterator:
-    page = browser.new_page(viewport={"width": 900, "height": 900})
-    page.set_default_timeout(30_000)
-    page.traffic = Traffic(page)
-    yield page
-    page.close()
-
-
-def open_page(page, address: str, ready: str):
-    page.goto(address)
-    page.wait_for_selector(ready)
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-    return page
-
-
-def drag(page, box, look, steps: int = 40) -> set:
-    """From the left end to the right one; the different things seen on the way."""
-    middle = box["y"] + box["height"] / 2
-    page.mouse.move(box["x"] + 10, middle)
-    page.mouse.down()
-    seen = set()
-    for step in range(steps + 1):
-        page.mouse.move(box["x"] + 10 + (box["width"] - 20) * step / steps, middle)
-        page.wait_for_timeout(25)
-        seen.add(look())
-    return seen
-
-
-def pixels(page, selector: str) -> str:
-    return page.eval_on_selector(selector, "canvas => canvas.toDataURL()")
 
 
 # The player
@@ -213,11 +121,12 @@ def test_the_picture_changes_while_it_is_dragged_and_the_server_hears_of_the_rel
 ):
     before = player.traffic.total()
     seen = drag(
-        player, player.locator(handle).bounding_box(), lambda: pixels(player, ".genmodels-frame")
+        player,
+        player.locator(handle).bounding_box(),
+        lambda: (pixels(player, ".genmodels-frame"), player.traffic.total()),
     )
-    assert player.traffic.total() == before
-    assert len(seen) >= 20
-    player.mouse.up()
+    assert len({frame for frame, _ in seen}) >= 20
+    assert {traffic for _, traffic in seen} == {before}
     player.wait_for_selector("text=/position 0\\.9|position 1/")
     assert player.traffic.messages > before[1]
     assert not player.traffic.trouble
@@ -321,6 +230,18 @@ def test_the_grid_is_eight_by_eight_and_moves_with_the_arrows(page, server, widt
     page.wait_for_selector("text=chosen 63")
 
 
+def test_a_large_sprite_is_shown_pixel_by_pixel(page, server):
+    page.set_viewport_size({"width": 1400, "height": 900})
+    open_page(page, f"{server}/?show=large", "[role=listbox]")
+    page.wait_for_timeout(1000)
+    tile = page.get_by_role("option", name="picture 23 of 256")
+    with Image.open(io.BytesIO(tile.screenshot())) as shown:
+        colours = np.random.default_rng(0).integers(0, 256, (256, 64, 64, 3), dtype=np.uint8)
+        seen = np.asarray(shown.convert("RGB"))
+    inner = colours[22][4:60, 4:60]  # without the rounded corners
+    assert any((seen[top : top + 56, 4:60] == inner).all() for top in range(3, 6))
+
+
 # The curves
 
 
@@ -350,7 +271,6 @@ def test_dragging_moves_the_cursor_and_changes_the_picture(curves):
             curves.eval_on_selector(".genmodels-sample canvas", moment),
         ),
     )
-    curves.mouse.up()
     assert curves.traffic.total() == before
     assert len({x for x, _ in seen}) == len(SEEN)
     assert len({grey for _, grey in seen}) == len(SEEN)
@@ -420,7 +340,7 @@ def test_missing_pictures_are_said_to_be_missing_and_four_are_asked_for_at_once(
 def test_the_components_run_without_a_browser(workplace, monkeypatch):
     monkeypatch.setenv("GENMODELS_RUNS", str(workplace / "runs"))
     for show, words in (("player", "position 0.000"), ("grid", "chosen None"), ("curves", None)):
-        app = AppTest.from_file(str(workplace / "script.py"), default_timeout=20)
+        app = AppTest.from_file(str(workplace / "script.py"), default_timeout=60)
         app.query_params["show"] = show
         app.run()
         assert not app.exception
@@ -473,7 +393,7 @@ def test_plotly_is_compressed_and_kept(server):
 
 
 def test_everything_is_found_below_a_base_path(workplace, page):
-    with serving(workplace, "--server.baseUrlPath=/some/where") as address:
+    with start(workplace, "--server.baseUrlPath=/some/where") as address:
         open_page(page, f"{address}/?show=curves", ".genmodels-chart .cartesianlayer")
         page.wait_for_timeout(500)
         ours = [url for url in page.traffic.requests if "/genmodels/" in url]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.fid import random_weights
-from genmodels import evaluation, runs, weights
+from genmodels import evaluation, folders, runs, weights
 from genmodels.errors import GenmodelsError
 from genmodels.evaluation import EvaluationError, distances, features, statistics
 from genmodels.evaluation.__main__ import main
@@ -24,6 +24,12 @@ from genmodels.evaluation.features import INCEPTION_FILE, Extractor
 from genmodels.evaluation.statistics import Stream
 
 Floats = NDArray[np.float64]
+
+
+@pytest.fixture(autouse=True)
+def no_shipped_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--all` shall not find them, and never write to them."""
+    monkeypatch.setattr(folders, "CHECKPOINTS", tmp_path / "checkpoints")
 
 
 def draw(count: int, dimensions: int, seed: int = 0) -> Floats:
@@ -584,6 +590,7 @@ class TestCommand:
             (["nowhere"], "there is no run 'nowhere'"),
             (["first", "--samples", "many"], "many"),
             (["first", "--features", "pixels"], "pixels"),
+            (["first"], "measuring needs classifier-mnist"),
             (["first", "--samples", "1"], "at least 2 samples"),
             (["first", "--features", "inception", "--weights", "/nowhere"], "no file /nowhere"),
         ],

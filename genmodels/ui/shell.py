@@ -3,13 +3,20 @@
 import logging
 import secrets
 import traceback
+from pathlib import Path
 
 import streamlit as st
 from streamlit.navigation.page import Page
 
+from .. import folders
 from ..errors import GenmodelsError
 
 log = logging.getLogger("genmodels")
+
+
+def page(name: str) -> Path:
+    """The file of a page, for links to it."""
+    return folders.REPOSITORY / "pages" / f"{name}.py"
 
 
 def run(page: Page) -> None:
@@ -21,9 +28,10 @@ def run(page: Page) -> None:
 
 
 def sentence(error: GenmodelsError) -> str:
-    """The message as text, its first letter large and nothing in it read as Markdown."""
+    """The message as text, nothing in it read as Markdown; it begins large, or with an id."""
     text = str(error)
-    return plain(text[:1].upper() + text[1:])
+    begins_with_id = text.split(maxsplit=1)[0].endswith(":")
+    return plain(text if begins_with_id else text[:1].upper() + text[1:])
 
 
 def plain(text: str) -> str:

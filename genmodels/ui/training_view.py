@@ -4,7 +4,7 @@ import streamlit as st
 
 from .. import figures, jobs, runs
 from ..runs import Run, Status
-from . import shared
+from . import shared, shell
 from .shell import plain
 
 
@@ -45,8 +45,10 @@ def _view(run_id: str, allowed: bool, training: bool) -> None:
                 jobs.resume(run)
             st.rerun()
         if not training:
-            st.page_link("pages/curves.py", label="Learning curves", query_params={"runs": run.id})
-            st.page_link("pages/sample.py", label="Sample", query_params={"model": run.id})
+            st.page_link(
+                shell.page("curves"), label="Learning curves", query_params={"runs": run.id}
+            )
+            st.page_link(shell.page("sample"), label="Sample", query_params={"model": run.id})
 
 
 def _say(run: Run, status: Status) -> None:

@@ -1,0 +1,62 @@
+"""Packing runs, and the README's table made of them."""
+
+import re
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import genmodels
+from genmodels import folders, pack, runs, table
+from genmodels.errors import RunError
+
+SHIPPED = [run.id for run in runs.list_runs() if isinstance(run, runs.Run) and run.shipped]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_run_is_whole(name):
+    run = runs.find(name)
+    assert run.status().state == "done"
+    epochs = {line["epoch"] for line in run.metrics() if line["split"] == "train"}
+    assert epochs == set(range(1, run.recipe.epochs + 1))
+    if not run.recipe.hidden:
+        assert 0 in run.samples()
+        assert len(run.samples()) > run.recipe.epochs
+        assert genmodels.load(name).sample(2, seed=1).isfinite().all()
+    for path in run.path.glob("*.safetensors"):
+        tensors = load_file(path).values()
+        assert {tensor.dtype for tensor in tensors if tensor.is_floating_point()} == {torch.float16}
+
+
+def test_what_ships_is_small():
+    sizes = [path.stat().st_size for path in folders.CHECKPOINTS.rglob("*") if path.is_file()]
+    assert max(sizes) < 10e6
+    assert sum(sizes) < 60e6
+
+
+def test_only_a_finished_run_is_packed_and_nothing_is_overwritten(runs_folder, tmp_path):
+    shutil.copytree(folders.CHECKPOINTS / "vae-mnist", runs_folder / "mine")
+    mine = runs.find("mine")
+    packed = pack.pack(mine, tmp_path / "copy")
+    assert packed.metrics() == mine.metrics()
+    assert packed.samples().keys() == mine.samples().keys()
+    assert packed.info["parent"] == "mine"
+    with pytest.raises(RunError, match="there already"):
+        pack.pack(mine, tmp_path / "copy")
+    runs.write_status(mine.path, runs.Status("stopped"))
+    with pytest.raises(RunError, match="finished"):
+        pack.pack(mine, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_weight_too_large_for_half_precision_is_not_packed():
+    with pytest.raises(RunError, match="finite"):
+        pack.halved({"weight": torch.tensor([1e6])})
+
+
+def test_the_readme_shows_the_table_that_the_run_folders_give():
+    readme = (folders.REPOSITORY / "README.md").read_text()
+    assert table.updated(readme) == readme
+    rows = re.findall(r"^\| `([a-z-]+)` \|", readme, re.MULTILINE)
+    assert rows == [name for name in SHIPPED if not runs.find(name).recipe.hidden]

@@ -1,0 +1,192 @@
+"""Every page through Streamlit's own test runner, on the shipped checkpoints."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from genmodels import folders, recipes, runs
+from genmodels.ui import navigation, shell
+
+APP = Path(navigation.__file__)
+PAGES = [name for name, *_ in navigation.PAGES]
+SHIPPED = ("gan-imagenette", "gan-mnist", "vae-imagenette", "vae-mnist")
+
+
+@pytest.fixture
+def app(monkeypatch, tmp_path) -> AppTest:
+    """The app on the shipped runs alone, with no data set and training switched off."""
+    for name in ("RUNS", "DATA", "CACHE"):
+        monkeypatch.setenv(f"GENMODELS_{name}", str(tmp_path / name.lower()))
+    monkeypatch.delenv("GENMODELS_TRAINING", raising=False)
+    return AppTest.from_file(str(APP), default_timeout=60).run()
+
+
+def open_page(app: AppTest, page: str) -> AppTest:
+    app.switch_page(str(shell.page(page))).run()
+    assert not app.exception
+    return app
+
+
+def texts(app: AppTest) -> str:
+    elements = [*app.markdown, *app.caption, *app.error, *app.warning, *app.info, *app.success]
+    return "\n".join(str(element.value) for element in elements)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_opens_and_says_what_it_is(app, page):
+    open_page(app, page)
+    assert app.header[0].value
+    assert len(app.markdown[0].value) > 40
+    assert not app.error
+
+
+@pytest.mark.parametrize("page", ["sample", "interpolate", "evaluate"])
+@pytest.mark.parametrize("run", SHIPPED)
+def test_every_shipped_run_works_on_every_page(app, page, run):
+    app.query_params["model"] = run
+    open_page(app, page)
+    assert not app.error
+    assert app.selectbox(key="model").value == run
+
+
+def test_the_home_page_has_a_card_for_each_shipped_run_and_hides_the_classifiers(app):
+    cards = {heading.value for heading in app.subheader}
+    assert {recipes.RECIPES[name].title for name in SHIPPED} <= cards
+    assert not any("lassifier" in card for card in cards)
+
+
+def test_the_home_page_does_not_import_torch():
+    code = (
+        "from streamlit.testing.v1 import AppTest; import sys; "
+        f"app = AppTest.from_file({str(APP)!r}, default_timeout=60).run(); "
+        "assert app.subheader and not app.exception; print('torch' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, cwd=folders.REPOSITORY
+    )
+    assert done.stdout.split()[-1] == "False"
+
+
+def test_reconstruct_without_the_data_set_shows_the_models_own_samples(app):
+    open_page(app, "reconstruct")
+    assert "own samples" in texts(app)
+    assert app.button(key="download-mnist").label == "Download MNIST"
+
+
+def test_training_is_off_unless_it_is_switched_on(app):
+    open_page(app, "train")
+    assert "switched off" in texts(app)
+    assert app.button[-1].disabled
+
+
+def test_an_impossible_setting_is_refused_beside_its_field(app, monkeypatch):
+    monkeypatch.setenv("GENMODELS_TRAINING", "open")
+    open_page(app, "train")
+    app.number_input(key="vae-mnist-batch_size").set_value(0).run()
+    assert "whole number from 1 to 4,096" in app.error[0].value.replace("\\", "")
+    start = next(button for button in app.button if button.label == "Start training")
+    assert start.disabled
+
+
+def test_a_wrong_passcode_opens_nothing(app, monkeypatch):
+    monkeypatch.setenv("GENMODELS_TRAINING", "passcode")
+    monkeypatch.setenv("GENMODELS_PASSCODE", "four words are better")
+    open_page(app, "train")
+    app.text_input(key="passcode").set_value("four").run()
+    start = next(button for button in app.button if button.label == "Start training")
+    assert "not the passcode" in texts(app)
+    assert start.disabled
+    app.text_input(key="passcode").set_value("four words are better").run()
+    start = next(button for button in app.button if button.label == "Start training")
+    assert not start.disabled
+
+
+def test_a_word_for_training_that_means_nothing_is_said(app, monkeypatch):
+    monkeypatch.setenv("GENMODELS_TRAINING", "yes")
+    open_page(app, "train")
+    assert "off, open or passcode" in app.error[0].value.replace("\\", "")
+
+
+def test_fid_is_not_computed_rather_than_invented(app):
+    open_page(app, "evaluate")
+    assert app.metric[0].value == "not computed yet"
+
+
+def own_run(name: str = "mine") -> Path:
+    """A copy of a shipped run among the user's own."""
+    folder = folders.runs() / name
+    shutil.copytree(folders.CHECKPOINTS / "vae-mnist", folder)
+    return folder
+
+
+def not_json(folder: Path) -> None:
+    (folder / "recipe.json").write_text("{")
+
+
+def unknown_format(folder: Path) -> None:
+    info = json.loads((folder / "recipe.json").read_text())
+    (folder / "recipe.json").write_text(json.dumps({**info, "format": 99}))
+
+
+def half_written(folder: Path) -> None:
+    (folder / "recipe.json").write_text('{"format": 1}')
+
+
+def no_status(folder: Path) -> None:
+    (folder / "status.json").write_text("[]")
+
+
+def no_metrics(folder: Path) -> None:
+    (folder / "metrics.jsonl").write_text("what\n")
+
+
+@pytest.mark.parametrize("spoil", [not_json, unknown_format, half_written, no_status, no_metrics])
+@pytest.mark.parametrize("page", ["home", "sample", "curves", "evaluate", "train"])
+def test_a_damaged_run_is_said_and_spoils_no_other(app, page, spoil):
+    spoil(own_run("mine"))
+    open_page(app, page)
+    if page == "home":
+        assert "mine" in texts(app)
+        assert len([heading for heading in app.subheader if "on" in heading.value]) >= len(SHIPPED)
+    if app.error:
+        assert all("mine" in error.value for error in app.error)
+
+
+def truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def pickled(path: Path) -> None:
+    path.write_bytes(b"\x80\x04\x95\x0b\x00\x00\x00\x00\x00\x00\x00}\x94\x8c\x01a\x94K\x01s.")
+
+
+@pytest.mark.parametrize("spoil", [truncated, pickled])
+def test_damaged_weights_are_said_in_place(app, spoil):
+    spoil(own_run() / "decoder.safetensors")
+    app.query_params["model"] = "mine"
+    open_page(app, "sample")
+    assert "mine" in app.error[0].value
+    app.selectbox(key="model").set_value("vae-mnist").run()
+    assert not app.error
+
+
+@pytest.mark.parametrize("model", ["../../etc", "no-such-run", "<b>x</b>", "x" * 5000])
+def test_nonsense_in_the_address_falls_back_to_a_model(app, model):
+    app.query_params["model"] = model
+    open_page(app, "sample")
+    assert app.selectbox(key="model").value in SHIPPED
+
+
+def test_a_title_is_shown_as_text(app):
+    folder = own_run()
+    info = json.loads((folder / "recipe.json").read_text())
+    runs.write_json(folder / "recipe.json", {**info, "title": "**x** <img src=a> $y$ :smile:"})
+    open_page(app, "home")
+    title = next(heading.value for heading in app.subheader if "img" in heading.value)
+    assert title == r"\*\*x\*\* \<img src\=a\> \$y\$ \:smile\:".replace(r"\=", "=")
