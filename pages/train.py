@@ -24,7 +24,7 @@ else:
     recipe, possible = recipe_form(name, disabled=not allowed)
     if st.button("Start training", type="primary", disabled=not (allowed and possible)):
         with st.spinner("Starting", show_time=True):
-            jobs.start(name, recipe)
+            st.session_state["run"] = jobs.start(name, recipe).name  # shown when it is over
         st.rerun()
     own = [run for run in shared.gallery()[0] if not run.shipped]
     if own:
