@@ -3,7 +3,7 @@
 import streamlit as st
 
 from genmodels.runs import Run
-from genmodels.ui import shared, shell
+from genmodels.ui import navigation, shared, shell
 from genmodels.ui.shell import plain
 
 COLUMNS = 4
@@ -22,8 +22,14 @@ def card(run: Run) -> None:
         st.markdown(shared.losses_in_words(run))
         with st.container(horizontal=True):
             for name, label in (("sample", "Sample"), ("interpolate", "Interpolate")):
-                st.page_link(shell.page(name), label=label, query_params={"model": run.id})
-            st.page_link(shell.page("curves"), label="Curves", query_params={"runs": run.id})
+                link(name, label, model=run.id)
+            link("curves", "Curves", runs=run.id)
+
+
+def link(name: str, label: str, **query: str) -> None:
+    icons = {page: icon for page, _, icon in navigation.PAGES}
+    icon = f":material/{icons[name]}:"
+    st.page_link(shell.page(name), label=label, icon=icon, query_params=query)
 
 
 def cards(shown: list[Run]) -> None:

@@ -15,7 +15,6 @@ from streamlit.testing.v1 import AppTest
 
 from genmodels import pictures, recipes, runs
 
-
 SEEN = (0, 64, 1000, 60_000, 120_000, 180_000)
 
 SCRIPT = """

@@ -53,7 +53,7 @@ def table(shown: list[Run]) -> pd.DataFrame:
                 }
             )
     rows += [{**row, "note": "quoted from the report"} for row in QUOTED]
-    columns = ["run", "metric", "value", "error", "samples", "floor", "note"]
+    columns = ["run", "metric", "note", "value", "error", "samples", "floor"]
     frame = pd.DataFrame(rows, columns=columns)
     numbers = dict.fromkeys(("value", "error", "floor"), float)
     return frame.astype(numbers | {"samples": "Int64"})

@@ -1,6 +1,7 @@
 """What several pages share: headings, the choice of a run, models and pictures in memory."""
 
 import io
+import threading
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -129,19 +130,26 @@ def zipped(images: Iterable[Image.Image], name: str) -> bytes:
     return buffer.getvalue()
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _data(dataset: str, split: Literal["train", "val"], folder: str) -> "Images":
+_opened: dict[tuple[str, str, Path], "Images"] = {}
+_opening = threading.Lock()
+
+
+def _open_data(dataset: str, split: Literal["train", "val"]) -> "Images":
+    """A split of a data set, in memory once for all sessions."""
     from .. import data
 
-    with st.status(f"Opening {DATASETS[dataset].title}") as status:
-        bar = st.progress(0.0)
+    key = dataset, split, folders.data()
+    slot = st.empty()
 
-        def progress(what: str, done: int, total: int) -> None:
-            bar.progress(done / total, f"{what}: {done:,} of {total:,}")
+    def progress(what: str, done: int, total: int) -> None:
+        slot.progress(done / total, f"{what}: {done:,} of {total:,}")
 
-        images = data.load(dataset, split, Path(folder), progress)
-        status.update(state="complete")
-    return images
+    if key not in _opened:
+        slot.progress(0.0, f"Opening {DATASETS[dataset].title}")
+        with _opening:
+            _opened[key] = _opened.get(key) or data.load(dataset, split, folders.data(), progress)
+    slot.empty()
+    return _opened[key]
 
 
 def real_images(dataset: str, split: Literal["train", "val"] = "val") -> "Images | None":
@@ -157,7 +165,7 @@ def real_images(dataset: str, split: Literal["train", "val"] = "val") -> "Images
         )
         if not st.button(f"Download {title}", key=f"download-{dataset}"):
             return None
-    return _data(dataset, split, str(folders.data()))
+    return _open_data(dataset, split)
 
 
 def downloads(*files: tuple[str, str, Callable[[], bytes] | bytes]) -> None:
