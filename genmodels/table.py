@@ -17,12 +17,9 @@ def row(run: Run) -> list[str]:
     minutes = sum(line["seconds"] for line in metrics) / 60
     skipped = ("epoch", "split", "images_seen", "seconds", "images_per_second")
     losses = [f"{name} {value:.4g}" for name, value in last.items() if name not in skipped]
-    measured = [
-        f"{entry['title']} {entry['value']:.3g}"
-        + (f" ({entry['samples']:,})" if entry.get("samples") else "")
-        for entry in run.evaluation()
-        if entry.get("value") is not None
-    ]
+    entries = run.evaluation()
+    measured = [f"{entry['title']} {entry['value']:.3g}" for entry in entries]
+    measured += [f"{entries[0]['samples']:,} samples"] if entries else []
     resolved = run.info["resolved"]
     return [
         f"`{run.id}`",

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 import genmodels
-from genmodels import folders, pack, runs, table
+from genmodels import data, folders, pack, runs, table
 from genmodels.errors import RunError
 
 SHIPPED = [run.id for run in runs.list_runs() if isinstance(run, runs.Run) and run.shipped]
@@ -60,3 +60,13 @@ def test_the_readme_shows_the_table_that_the_run_folders_give():
     assert table.updated(readme) == readme
     rows = re.findall(r"^\| `([a-z-]+)` \|", readme, re.MULTILINE)
     assert rows == [name for name in SHIPPED if not runs.find(name).recipe.hidden]
+
+
+@pytest.mark.parametrize("name", ["gan-imagenette", "gan-mnist", "vae-mnist"])
+def test_shipped_samples_are_about_as_far_apart_as_real_images(name, data_folder):
+    """A generator that collapsed onto a few pictures would give far less."""
+    run = runs.find(name)
+    real = data.to_float(data.load(run.recipe.dataset, "val", data_folder).pixels[:1000])
+    samples = genmodels.load(name).sample(1000, seed=0)
+    spreads = [torch.pdist(images.flatten(1)).mean().item() for images in (samples, real)]
+    assert 0.8 < spreads[0] / spreads[1] < 1.25

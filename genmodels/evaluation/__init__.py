@@ -49,7 +49,7 @@ __all__ = [
 SURE = 0.9
 """The probability of its class from which a classifier counts as sure of a sample."""
 COVERED = 0.1
-"""A class is covered when the sure samples of it are this part of an equal share or more."""
+"""A class is covered when it has this part, or more, of an equal share of the sure samples."""
 
 Measured = dict[str, tuple[str, Estimate, dict[str, Any]]]
 """Title, value and details by the metric's name."""
@@ -180,7 +180,7 @@ def certainty(generated: Statistics, extractor: Extractor) -> Measured:
     """The share of samples the classifier is sure of, and how many classes those cover."""
     probabilities, classes = extractor.probabilities(generated.features).max(1)
     sure = classes[probabilities > SURE]
-    counts = torch.bincount(sure, minlength=len(extractor.classes)) / len(classes)
+    counts = torch.bincount(sure, minlength=len(extractor.classes)) / max(1, len(sure))
     covered = (counts >= COVERED / len(extractor.classes)).sum().item()
     shares = dict(zip(extractor.classes, counts.tolist(), strict=True))
     label = extractor.label
