@@ -18,8 +18,10 @@ def row(run: Run) -> list[str]:
     skipped = ("epoch", "split", "images_seen", "seconds", "images_per_second")
     losses = [f"{name} {value:.4g}" for name, value in last.items() if name not in skipped]
     entries = run.evaluation()
-    measured = [f"{entry['title']} {entry['value']:.3g}" for entry in entries]
-    measured += [f"{entries[0]['samples']:,} samples"] if entries else []
+    # The features are the same in all titles' brackets, so they are named once.
+    measured = [f"{entry['title'].split(' (')[0]} {entry['value']:.3g}" for entry in entries]
+    if entries:
+        measured.append(f"{entries[0]['samples']:,} samples, features of {entries[0]['features']}")
     resolved = run.info["resolved"]
     return [
         f"`{run.id}`",

@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import write_mnist
 from streamlit.testing.v1 import AppTest
+from test_evaluation import random_weights
 
 from genmodels import folders, recipes, runs
 from genmodels.ui import navigation, shell
@@ -116,6 +118,25 @@ def test_a_word_for_training_that_means_nothing_is_said(app, monkeypatch):
 def test_fid_is_not_computed_rather_than_invented(app):
     open_page(app, "evaluate")
     assert app.metric[0].value == "not computed yet"
+
+
+def test_fid_is_computed_on_the_page_into_the_cache(app, monkeypatch, tmp_path):
+    random_weights(tmp_path / "random.pth")
+    monkeypatch.setenv("GENMODELS_INCEPTION", str(tmp_path / "random.pth"))
+    monkeypatch.setenv("GENMODELS_TRAINING", "open")
+    write_mnist(folders.data(), train=12, val=12)
+    open_page(app, "evaluate")
+    app.number_input(key="samples").set_value(12).run()
+    compute = next(button for button in app.button if button.label == "Compute")
+    compute.click().run(timeout=120)
+    assert not app.exception and not app.error
+    assert app.metric[0].label == "FID"
+    assert float(app.metric[0].value) > 0
+    assert (
+        not (folders.CHECKPOINTS / "vae-mnist" / "evaluation.json").stat().st_mtime
+        > (tmp_path / "random.pth").stat().st_mtime
+    )
+    assert list((folders.cache() / "evaluation").glob("*.json"))
 
 
 def own_run(name: str = "mine") -> Path:
