@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from conftest import write_mnist
 from streamlit.testing.v1 import AppTest
-from test_evaluation import random_weights
 
+from benchmarks.fid import random_weights
 from genmodels import folders, recipes, runs
 from genmodels.ui import navigation, shell
 

@@ -364,9 +364,9 @@ def test_a_training_that_was_killed_goes_on_as_if_it_had_not_been(
         while committed(folder) < 1:
             assert process.poll() is None
             time.sleep(0.005)
-        time.sleep(0.03)  # Into the second epoch.
+        time.sleep(0.02)  # Into the second epoch; on a very fast machine, into the third.
         process.send_signal(signal.SIGSTOP)
-        assert committed(folder) == 1
+        assert committed(folder) in (1, 2)
 
         run = runs.open_run(folder)
         assert run.status().state == "training"
@@ -381,7 +381,7 @@ def test_a_training_that_was_killed_goes_on_as_if_it_had_not_been(
     assert "killed" in stopped.reason
     with (folder / "metrics.jsonl").open("a") as file:
         file.write('{"epoch": 2, "sp')  # What a kill while a line is written leaves.
-    (folder / "samples" / f"{IMAGES[name] * 2:09d}.webp").write_bytes(b"of no commit")
+    (folder / "samples" / f"{IMAGES[name] * 3:09d}.webp").write_bytes(b"of no commit")
     assert main(resume) == 0
     assert "warning" not in capsys.readouterr().err
     assert_equal(run, expected)
