@@ -83,7 +83,7 @@ def parse(arguments: Sequence[str]) -> tuple[str, Recipe, Options]:
             )
     except SystemExit as error:
         if error.code:
-            raise RecipeError(_sentence(complaint.getvalue())) from error
+            raise RecipeError(one_sentence(complaint.getvalue())) from error
         raise
     recipe_class = type(RECIPES[chosen])
     recipe = recipe_class(**_part(both, recipe_class))
@@ -154,7 +154,7 @@ def _part(both, part: type) -> dict:
     return {field.name: getattr(both, field.name) for field in dataclasses.fields(part)}
 
 
-def _sentence(box: str) -> str:
+def one_sentence(box: str) -> str:
     """The first sentence of the box in which tyro prints a mistake."""
     lines = [line.strip("│╭╮╰╯─ ") for line in box.splitlines()]
     rule = next((i for i, line in enumerate(box.splitlines()) if i and "────" in line), len(lines))

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from typing_extensions import Doc
 
 from .. import runs
-from ..command import _sentence
+from ..command import one_sentence
 from ..errors import GenmodelsError, RunError
 from ..runs import Damaged, Run
 from . import evaluate, features, save
@@ -103,7 +103,7 @@ def parse(arguments: Sequence[str]) -> Options:
             options = tyro.cli(Options, prog=PROGRAM, args=list(arguments))
     except SystemExit as error:
         if error.code:
-            raise GenmodelsError(_sentence(complaint.getvalue())) from error
+            raise GenmodelsError(one_sentence(complaint.getvalue())) from error
         raise
     if bool(options.runs) == options.every:
         raise GenmodelsError("name the runs to measure, or give --all, but not both.")

@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import NotRequired, TypedDict
+from typing import TypedDict
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -28,7 +28,6 @@ class CurvesRun(TypedDict):
     title: str
     shape: Sequence[int]
     stops: Sequence[Sequence[int | float | str]]
-    images_per_epoch: NotRequired[int]
 
 
 def _source(*names: str) -> str:
