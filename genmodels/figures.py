@@ -4,6 +4,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from .recipes import DISTANCE_SAMPLES
 from .runs import Run
 
 # Okabe and Ito's colours, told apart by colour-blind people and on light and dark ground.
@@ -16,7 +17,12 @@ TITLES = {
     "discriminator_loss": "Discriminator loss, nats",
     "d_real": "D(x), mean on real images",
     "d_fake": "D(G(z)), mean on generated images",
+    "classifier_distance": f"Fréchet distance (classifier), {DISTANCE_SAMPLES:,} samples",
     "accuracy": "Accuracy",
+}
+LAYOUT = {
+    "margin": {"l": 64, "r": 16, "t": 16, "b": 48},
+    "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
 }
 NOT_MEASURED = {"epoch", "split", "images_seen", "seconds", "images_per_second"}
 
@@ -34,20 +40,55 @@ def learning_curves(curves: list[tuple[Run, list[dict[str, Any]]]], quantity: st
     for (run, metrics), colour in zip(curves, COLOURS, strict=False):
         for split, dash in (("train", "dash"), ("val", "solid")):
             lines = [line for line in metrics if line["split"] == split and quantity in line]
+            if not lines:
+                continue
             figure.add_scatter(
                 x=[line["epoch"] for line in lines],
                 y=[line[quantity] for line in lines],
                 name=f"{run.title}, {split}" if len(curves) > 1 else split,
-                mode="lines+markers" if len(lines) < 3 else "lines",
+                mode="lines+markers" if len(lines) < 12 else "lines",
                 line={"color": colour, "dash": dash, "width": 2},
                 hovertemplate="%{y:.4g}",
             )
-    figure.update_layout(
-        hovermode="x unified",
-        margin={"l": 64, "r": 16, "t": 16, "b": 48},
-        height=380,
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-    )
+    figure.update_layout(LAYOUT, hovermode="x unified", height=380)
     figure.update_xaxes(title="Epoch", rangemode="tozero")
     figure.update_yaxes(title=TITLES.get(quantity, quantity))
+    return figure
+
+
+def by_count(entry: dict[str, Any]) -> go.Figure:
+    """A distance against the number of samples it was measured from, and its floor."""
+    last = {"samples": entry["samples"], "value": entry["value"]}
+    points = [*entry["by_count"], last | {"floor": entry["floor"]["value"]}]
+    counts = [point["samples"] for point in points]
+    figure = go.Figure()
+    for name, key, colour in (
+        ("samples", "value", COLOURS[0]),
+        ("real training images", "floor", COLOURS[2]),
+    ):
+        figure.add_scatter(
+            x=counts,
+            y=[point[key] for point in points],
+            name=name,
+            mode="lines+markers",
+            line={"color": colour, "width": 2},
+            marker={"size": 8},
+            hovertemplate="%{y:.4g}",
+        )
+    figure.update_layout(LAYOUT, hovermode="x unified", height=360)
+    figure.update_xaxes(title="Number of samples", type="log", tickvals=counts, tickformat=",")
+    figure.update_yaxes(title=entry["title"], rangemode="tozero")
+    return figure
+
+
+def histograms(groups: dict[str, Any], title: str) -> go.Figure:
+    """Distributions of a few groups of numbers, one over the other."""
+    figure = go.Figure()
+    for (name, values), colour in zip(groups.items(), COLOURS, strict=False):
+        figure.add_histogram(
+            x=values, name=name, opacity=0.6, marker={"color": colour}, bingroup=1, nbinsx=40
+        )
+    figure.update_layout(LAYOUT, barmode="overlay", height=280)
+    figure.update_xaxes(title=title)
+    figure.update_yaxes(title="Images")
     return figure

@@ -53,6 +53,8 @@ class Range:
     high: float
 
 
+DISTANCE_SAMPLES = 2000
+"""How many fixed latents `distance_every` measures."""
 Norm = Literal["none", "batch"]
 LearningRate = Range(1e-7, 1.0)
 
@@ -121,13 +123,24 @@ class Recipe:
 
 
 @dataclass(frozen=True, kw_only=True)
-class VAERecipe(Recipe):
+class LatentRecipe(Recipe):
+    """What the recipes have whose models turn latents into images."""
+
+    latent_dim: Annotated[int, Range(1, 4096), Doc("Numbers in a latent.")]
+    distance_every: Annotated[
+        int | None,
+        Range(1, 10_000),
+        Doc("Measure 2,000 samples' classifier distance every so many epochs; None never does."),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VAERecipe(LatentRecipe):
     """A variational autoencoder (Kingma and Welling 2014)."""
 
     family = "vae"
     family_title = "VAE"
 
-    latent_dim: Annotated[int, Range(1, 4096), Doc("Numbers in a latent.")]
     learning_rate: Annotated[float, LearningRate, Doc("Adam's, for both networks.")] = 1e-3
     kl_weight: Annotated[
         float, Range(0.0, 1000.0), Doc("Factor on the KL term; 1 is the ELBO, more a beta-VAE.")
@@ -141,13 +154,12 @@ class VAERecipe(Recipe):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GANRecipe(Recipe):
+class GANRecipe(LatentRecipe):
     """A generative adversarial network (Goodfellow et al. 2014); convolutional, it is DCGAN."""
 
     family = "gan"
     family_title = "GAN"
 
-    latent_dim: Annotated[int, Range(1, 4096), Doc("Numbers in a latent.")]
     feature_maps: Annotated[
         int, Range(1, 512), Doc("Channels of the convolutional networks' widest image.")
     ] = 64
@@ -227,7 +239,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "classifier-imagenette": ClassifierRecipe(
         dataset="imagenette",
-        width=48,
+        width=32,
         stages=4,
         epochs=40,
         batch_size=64,

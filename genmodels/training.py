@@ -23,6 +23,7 @@ from tqdm import tqdm
 from . import data, pictures, recipes, runs, weights
 from .devices import Device, choose_device, choose_precision
 from .errors import GenmodelsError, RecipeError, RunError
+from .evaluation import Gauge
 from .models import Model, build
 from .progress import Progress, Stopped, watch
 from .recipes import Recipe
@@ -69,6 +70,10 @@ class Trainer:
         nhwc = self.train.pixels.permute(0, 2, 3, 1).contiguous()
         self.pixels = nhwc.to(self.device).permute(0, 3, 1, 2)
         self.labels = self.train.labels.to(self.device)
+        self.distance_every = getattr(self.recipe, "distance_every", None)
+        if self.distance_every:
+            # Before the first epoch: what is missing for it is told at once.
+            self.gauge = Gauge(self.recipe.dataset, self.val, self.device, self.progress.preparing)
 
     def run(self, committed: int) -> None:
         """Trains the epochs after the committed one."""
@@ -78,6 +83,7 @@ class Trainer:
         self.progress.begin(self.images_seen, self.recipe.epochs * len(self.train))
         for epoch in range(committed + 1, self.recipe.epochs + 1):
             lines = [self.train_epoch(epoch), self.validate(epoch)]
+            lines[1] |= self.measure_distance(epoch)
             self.store_samples()
             self.commit(epoch, lines)
 
@@ -142,6 +148,16 @@ class Trainer:
             means.add(self.model.measure(images, labels, rng), len(images))
             self.progress.check_stop()
         return self.line("val", epoch, means.result(), time.perf_counter() - started)
+
+    def measure_distance(self, epoch: int) -> dict[str, float]:
+        """The classifier distance, in the epochs for which the recipe asks."""
+        if not self.distance_every or epoch % self.distance_every:
+            return {}
+        self.model.eval()
+        distance = self.gauge(
+            self.model, recipes.DISTANCE_SAMPLES, SAMPLE_SEED, self.progress.check_stop
+        )
+        return {"classifier_distance": distance}
 
     @torch.inference_mode()
     def store_samples(self) -> None:

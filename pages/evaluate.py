@@ -1,11 +1,149 @@
-"""How good the samples are, in numbers, and what the numbers mean."""
+"""How good the samples are, in numbers and beside what the model was shown."""
+
+from statistics import median
 
 import streamlit as st
 
-from genmodels import evaluation
+from genmodels import evaluation, figures, pictures
+from genmodels.runs import Run
 from genmodels.ui import shared
-from genmodels.ui.evaluation_view import MEANINGS, NOT_COMPUTED, compute, table
+from genmodels.ui.evaluation_view import (
+    COMPARED,
+    MEANINGS,
+    NOT_COMPUTED,
+    compute,
+    find_nearest,
+    table,
+)
 from genmodels.ui.permission import may_compute
+
+SHOWN = 10
+
+
+def show_numbers(run: Run, entries: list[evaluation.Entry]) -> None:
+    """This run's distances, the form that measures, and the table of all runs."""
+    fid = [entry for entry in entries if entry["title"] == "FID"]
+    others = [entry for entry in entries if entry["metric"] == "frechet" and entry not in fid]
+    with st.container(horizontal=True):
+        if fid:
+            best = max(fid, key=lambda entry: entry["samples"])
+            st.metric("FID", f"{best['value']:.2f}", help=f"{best['samples']:,} samples")
+            st.metric("Floor (train against val)", f"{best['floor']['value']:.2f}")
+        else:
+            st.metric("FID", NOT_COMPUTED)
+        for entry in others:
+            st.metric(entry["title"], f"{entry['value']:.3g}", help=f"{entry['samples']:,} samples")
+
+    st.subheader("Measure", anchor=False)
+    if may_compute():
+        left, middle, right = st.columns([2, 2, 1], vertical_alignment="bottom")
+        kind = left.segmented_control(
+            "Features of",
+            ["inception", "classifier"],
+            default="inception",
+            required=True,
+            format_func={
+                "inception": "Inception (FID)",
+                "classifier": "Our classifier",
+            }.__getitem__,
+            key="features",
+            bind="query-params",
+        )
+        samples = middle.number_input(
+            "Samples", 2, 50_000, 10_000, 1000, key="samples", bind="query-params"
+        )
+        if right.button("Compute", type="primary", width="stretch"):
+            compute(run, kind, samples)
+
+    st.subheader("All runs", anchor=False)
+    frame = table(shared.gallery()[0])
+    st.dataframe(
+        frame,
+        hide_index=True,
+        column_config={
+            name: st.column_config.NumberColumn(format="%.4g")
+            for name in ("value", "error", "floor")
+        },
+    )
+    shared.downloads(("CSV", "evaluation.csv", frame.to_csv(index=False).encode()))
+    with st.expander("What the numbers mean"):
+        st.markdown(MEANINGS)
+
+
+def show_counts(entries: list[evaluation.Entry]) -> None:
+    """The distances against the number of samples."""
+    st.markdown(
+        "The same samples, but only the first so many of them. The **Fréchet distance** falls "
+        "as they become more, though the model stays the same: a Gaussian fitted to few points "
+        "fits them too well. So compare values of equal numbers of samples only. The **kernel "
+        "distance** stays where it is, and merely becomes surer."
+    )
+    measured = [entry for entry in entries if entry.get("by_count")]
+    sources = list(dict.fromkeys(entry["features"] for entry in measured))
+    if not sources:
+        shared.empty(
+            "Not measured yet for this run: press Compute under Numbers, with at least 200 samples."
+        )
+    source = sources[0]
+    if len(sources) > 1:
+        source = st.segmented_control("Features of", sources, default=source, required=True)
+    for column, metric in zip(st.columns(2), ("frechet", "kernel"), strict=True):
+        chosen = [e for e in measured if (e["metric"], e["features"]) == (metric, source)]
+        entry = max(chosen, key=lambda entry: entry["samples"])
+        column.plotly_chart(
+            figures.by_count(entry),
+            key=f"count-{metric}",
+            alt=f"{entry['title']} against the number of samples: from "
+            f"{entry['by_count'][0]['value']:.3g} at {entry['by_count'][0]['samples']:,} "
+            f"samples to {entry['value']:.3g} at {entry['samples']:,}",
+        )
+
+
+def show_nearest(run: Run) -> None:
+    """Samples beside the training images nearest to them."""
+    st.markdown(
+        "Does the model draw anew, or repeat pictures it was shown? Left in each pair a "
+        "sample, right the nearest of all training images."
+    )
+    left, right = st.columns(2)
+    by = left.segmented_control(
+        "Nearest by",
+        ["pixels", "features"],
+        default="pixels",
+        required=True,
+        format_func=str.capitalize,
+        key="by",
+        bind="query-params",
+        help="Pixel by pixel, or as our classifier sees the pictures.",
+    )
+    seed = right.number_input("Seed", 0, 2**31 - 1, 0, key="seed", bind="query-params")
+    found = find_nearest(run, shared.model_of(run), by, seed, SHOWN)
+    if found:
+        pairs = list(zip(found.samples, found.training, found.distances, strict=False))
+        with st.container(horizontal=True):
+            for sample, training, distance in pairs:
+                pair = pictures.sprite(pictures.stack([sample, training]), 2)
+                st.image(
+                    pictures.enlarge(pair, max(1, 96 // sample.shape[0])),
+                    caption=f"{distance:.2f}",
+                    width=192,
+                    alt=f"A sample and the nearest training image, {distance:.2f} apart",
+                )
+        ours, theirs = median(found.distances), median(found.real_distances)
+        st.markdown(
+            f"Median distance to the nearest training image: **{ours:.2f}** for samples, "
+            f"**{theirs:.2f}** for test images the model never saw ({COMPARED} of each). A "
+            "model that repeats what it was shown comes far closer than test images do. "
+            "Soft pictures are near to everything in pixels: compare the features too."
+        )
+        groups = {"samples": found.distances, "test images": found.real_distances}
+        st.plotly_chart(
+            figures.histograms(groups, f"Distance to the nearest training image ({by})"),
+            key="nearest-chart",
+            alt=f"Distances to the nearest training image: median {ours:.2f} for samples, "
+            f"{theirs:.2f} for test images",
+        )
+
 
 shared.heading(
     "FID",
@@ -14,45 +152,17 @@ shared.heading(
 )
 run = shared.choose_run()
 entries = evaluation.results(run)
-fid = [entry for entry in entries if entry["title"] == "FID"]
-others = [entry for entry in entries if entry["metric"] == "frechet" and entry not in fid]
-with st.container(horizontal=True):
-    if fid:
-        best = max(fid, key=lambda entry: entry["samples"])
-        st.metric("FID", f"{best['value']:.2f}", help=f"{best['samples']:,} samples")
-        st.metric("Floor (train against val)", f"{best['floor']['value']:.2f}")
-    else:
-        st.metric("FID", NOT_COMPUTED)
-    for entry in others:
-        st.metric(entry["title"], f"{entry['value']:.3g}", help=f"{entry['samples']:,} samples")
-
-st.subheader("Measure", anchor=False)
-if may_compute():
-    left, middle, right = st.columns([2, 2, 1], vertical_alignment="bottom")
-    kind = left.segmented_control(
-        "Features of",
-        ["inception", "classifier"],
-        default="inception",
-        required=True,
-        format_func={"inception": "Inception (FID)", "classifier": "Our classifier"}.__getitem__,
-        key="features",
-        bind="query-params",
-    )
-    samples = middle.number_input(
-        "Samples", 2, 50_000, 10_000, 1000, key="samples", bind="query-params"
-    )
-    if right.button("Compute", type="primary", width="stretch"):
-        compute(run, kind, samples)
-
-st.subheader("All runs", anchor=False)
-frame = table(shared.gallery()[0])
-st.dataframe(
-    frame,
-    hide_index=True,
-    column_config={
-        name: st.column_config.NumberColumn(format="%.4g") for name in ("value", "error", "floor")
-    },
+numbers, counts, memory = st.tabs(
+    ["Numbers", "Why the number of samples matters", "Nearest training images"],
+    key="view",
+    bind="query-params",
 )
-shared.downloads(("CSV", "evaluation.csv", frame.to_csv(index=False).encode()))
-with st.expander("What the numbers mean"):
-    st.markdown(MEANINGS)
+if numbers.open:
+    with numbers:
+        show_numbers(run, entries)
+if counts.open:
+    with counts:
+        show_counts(entries)
+if memory.open:
+    with memory:
+        show_nearest(run)

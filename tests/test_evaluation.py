@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.fid import random_weights
-from genmodels import evaluation, folders, runs, weights
+from genmodels import data, evaluation, folders, runs, weights
 from genmodels.errors import GenmodelsError
-from genmodels.evaluation import EvaluationError, distances, features, statistics
+from genmodels.evaluation import EvaluationError, distances, features, neighbours, statistics
 from genmodels.evaluation.__main__ import main
 from genmodels.evaluation.features import INCEPTION_FILE, Extractor
 from genmodels.evaluation.statistics import Stream
@@ -540,6 +540,56 @@ def test_results_merge_the_run_and_the_cache(
         (run.path / "generator.safetensors").read_bytes() + b" "
     )
     assert evaluation.results(run) == []
+
+
+def test_parts_of_the_samples_are_measured_too(
+    make_run, extractor: Extractor, arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(evaluation, "COUNTS", (20, 40, 1000))
+    run = make_run("first", "gan-mnist")
+    arguments["samples"] = 80
+    entries = {entry["metric"]: entry for entry in evaluation.evaluate(run, extractor, **arguments)}
+    arguments["samples"] = 40
+    fewer = {entry["metric"]: entry for entry in evaluation.evaluate(run, extractor, **arguments)}
+    for metric in ("frechet", "kernel"):
+        points = entries[metric]["by_count"]
+        assert [point["samples"] for point in points] == [20, 40]
+        assert points[1]["value"] == pytest.approx(fewer[metric]["value"], rel=1e-6)
+    assert entries["precision"]["by_count"] == []
+
+
+class TestNeighbours:
+    def test_equals_every_distance_computed(self):
+        rng = torch.Generator().manual_seed(0)
+        queries, others = torch.randn(7, 12, generator=rng), torch.randn(50, 12, generator=rng)
+        found = neighbours.nearest(queries, others.split(8))
+        expected = torch.cdist(queries.double(), others.double()).min(1)
+        assert found.indices.tolist() == expected.indices.tolist()
+        np.testing.assert_allclose(found.distances, expected.values, rtol=1e-5)
+
+    def test_a_training_image_is_nearest_to_itself(
+        self, extractor: Extractor, synthetic_data: Path, cache_folder: Path
+    ):
+        train = data.load("mnist", "train", synthetic_data)
+        own = data.to_float(train.pixels[[5, 200, 317]])
+
+        def quiet(what: str, done: int, total: int) -> None:
+            pass
+
+        for found in (
+            neighbours.in_pixels(own, train, quiet),
+            neighbours.in_features(own, train, extractor, quiet),
+            neighbours.in_features(own, train, extractor, quiet),  # From the cache.
+        ):
+            assert found.distances.tolist() == pytest.approx([0, 0, 0], abs=1e-4)
+            assert torch.equal(train.pixels[found.indices], train.pixels[[5, 200, 317]])
+        assert len(list((cache_folder / "evaluation").glob("features-*"))) == 1
+
+    def test_none_and_others_are_refused(self):
+        with pytest.raises(EvaluationError, match="no training images"):
+            neighbours.nearest(torch.zeros(1, 3), [])
+        with pytest.raises(EvaluationError, match="3 and 4 dimensions"):
+            neighbours.nearest(torch.zeros(1, 3), [torch.zeros(2, 4)])
 
 
 def test_damaged_results_are_told_in_a_sentence(make_run, cache_folder: Path):

@@ -11,7 +11,7 @@ from conftest import write_mnist
 from streamlit.testing.v1 import AppTest
 
 from benchmarks.fid import random_weights
-from genmodels import folders, recipes, runs
+from genmodels import evaluation, figures, folders, recipes, runs
 from genmodels.ui import navigation, shell
 
 APP = Path(navigation.__file__)
@@ -137,6 +137,54 @@ def test_fid_is_computed_on_the_page_into_the_cache(app, monkeypatch, tmp_path):
         > (tmp_path / "random.pth").stat().st_mtime
     )
     assert list((folders.cache() / "evaluation").glob("*.json"))
+
+
+def test_a_distance_is_drawn_against_the_number_of_samples(app):
+    app.query_params["view"] = "Why the number of samples matters"
+    open_page(app, "evaluate")
+    charts = app.get("plotly_chart")
+    assert len(charts) == 2
+    traces = json.loads(charts[0].proto.spec)["data"]
+    assert [trace["name"] for trace in traces] == ["samples", "real training images"]
+    # Fewer samples, a larger distance of the same model.
+    figure = figures.by_count(
+        next(
+            entry
+            for entry in evaluation.results(runs.find("vae-mnist"))
+            if entry["metric"] == "frechet"
+        )
+    )
+    values = figure.to_dict()["data"][0]["y"]
+    assert values == sorted(values, reverse=True)
+    app.selectbox(key="model").set_value("gan-mnist").run()
+    assert not app.exception
+
+
+def test_a_run_without_measurements_says_how_to_get_some(app):
+    shutil.copytree(folders.CHECKPOINTS / "vae-mnist", folders.runs() / "mine")
+    (folders.runs() / "mine" / "evaluation.json").unlink()
+    app.query_params["view"] = "Why the number of samples matters"
+    app.query_params["model"] = "mine"
+    open_page(app, "evaluate")
+    assert "press Compute" in texts(app)
+
+
+@pytest.mark.parametrize("by", ["pixels", "features"])
+def test_samples_stand_beside_their_nearest_training_images(app, by):
+    write_mnist(folders.data(), train=60, val=30)
+    app.query_params["view"] = "Nearest training images"
+    app.query_params["by"] = by
+    open_page(app, "evaluate")
+    assert not app.error
+    assert len(app.get("imgs")) == 10
+    assert "Median distance" in texts(app)
+
+
+def test_without_training_images_there_is_a_button_to_download_them(app):
+    app.query_params["view"] = "Nearest training images"
+    open_page(app, "evaluate")
+    assert "repeats its training images" in texts(app)
+    assert app.button(key="download-mnist").label == "Download MNIST"
 
 
 def own_run(name: str = "mine") -> Path:

@@ -16,7 +16,7 @@ from torch.distributions import Normal, kl_divergence
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from genmodels import data, folders, recipes, runs, training, weights
+from genmodels import data, evaluation, folders, recipes, runs, training, weights
 from genmodels.command import main
 from genmodels.errors import GenmodelsError, RecipeError, RunError
 from genmodels.models import build
@@ -511,3 +511,32 @@ def test_a_run_without_data_fails_and_can_be_resumed_once_they_are_there(
     monkeypatch.setenv("GENMODELS_DATA", str(synthetic_data))
     assert main(["vae-mnist", "--run-dir", str(tmp_path / "run"), "--resume"]) == 0
     assert runs.open_run(tmp_path / "run").info["data"]["train"]["images"] == 64
+
+
+def test_the_distance_is_measured_every_so_many_epochs_and_changes_nothing(tmp_path):
+    measured = fitted(tmp_path / "measured", "gan-mnist", epochs=3, distance_every=2)
+    plain = fitted(tmp_path / "plain", "gan-mnist", epochs=3)
+    lines = [line for line in measured.metrics() if "classifier_distance" in line]
+    assert [(line["epoch"], line["split"]) for line in lines] == [(2, "val")]
+    assert lines[0]["classifier_distance"] > 100  # After a few steps it is far from digits.
+    assert files(measured, "*.safetensors") == files(plain, "*.safetensors")
+    assert files(measured, "samples/*") == files(plain, "samples/*")
+
+
+def test_the_last_distance_is_that_of_the_evaluation(tmp_path):
+    run = fitted(tmp_path / "run", "vae-mnist", distance_every=1)
+    [distance] = [
+        line["classifier_distance"] for line in run.metrics() if "classifier_distance" in line
+    ]
+    entries = evaluation.evaluate(
+        run, samples=recipes.DISTANCE_SAMPLES, seed=training.SAMPLE_SEED, device="cpu"
+    )
+    frechet = next(entry for entry in entries if entry["metric"] == "frechet")
+    assert distance == pytest.approx(frechet["value"], rel=1e-4)
+
+
+def test_a_distance_without_a_classifier_is_refused_before_the_first_epoch(tmp_path, monkeypatch):
+    monkeypatch.setattr(folders, "CHECKPOINTS", tmp_path / "nowhere")
+    with pytest.raises(GenmodelsError, match="measuring needs classifier-mnist"):
+        fitted(tmp_path / "run", "vae-mnist", distance_every=1)
+    assert runs.open_run(tmp_path / "run").metrics() == []

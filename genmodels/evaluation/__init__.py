@@ -9,9 +9,9 @@ The same from a shell: `python -m genmodels.evaluation vae-mnist`.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ from .. import runs, weights
 from ..devices import Device, choose_device
 from ..errors import RunError
 from ..runs import Run
-from . import distances, features, statistics
+from . import distances, features, neighbours, statistics
 from .distances import (
     Estimate,
     EvaluationError,
@@ -32,14 +32,19 @@ from .features import Extractor, Kind, Precision, Progress
 from .results import Entry, results, save, save_to_cache
 from .statistics import Statistics
 
+if TYPE_CHECKING:
+    from ..data import Images
+
 __all__ = [
     "Entry",
     "EvaluationError",
     "Extractor",
+    "Gauge",
     "Statistics",
     "evaluate",
     "frechet_distance",
     "kernel_distance",
+    "neighbours",
     "precision_recall",
     "results",
     "save",
@@ -48,6 +53,8 @@ __all__ = [
 
 SURE = 0.9
 """The probability of its class from which a classifier counts as sure of a sample."""
+COUNTS = (100, 200, 500, 1000, 2000, 5000)
+"""Parts of the samples that are measured too, to see what their number does."""
 COVERED = 0.1
 """A class is covered when it has this part, or more, of an equal share of the sure samples."""
 
@@ -104,11 +111,13 @@ def evaluate(
     generated = statistics.gather(images, extractor, samples, "Samples", progress)
     if weights.fingerprint(run) != fingerprint:
         raise RunError(f"{run.id} was trained on meanwhile; measure it when its training is over.")
-    progress("Distances", 0, 2)
+    progress("Distances", 0, 3)
     values = measure(generated, real, extractor)
-    progress("Distances", 1, 2)
+    progress("Distances", 1, 3)
     floors = measure(others, real, extractor)
-    progress("Distances", 2, 2)
+    progress("Distances", 2, 3)
+    counted = by_count(generated, others, real)
+    progress("Distances", 3, 3)
     seconds = round(time.perf_counter() - started, 1)
     return [
         {
@@ -135,11 +144,33 @@ def evaluate(
                 "images": others.count,
                 "fingerprint": train.fingerprint,
             },
+            "by_count": counted.get(metric, []),
             "seconds": seconds,
             "created": runs.now(),
         }
         for metric, (title, estimate, details) in values.items()
     ]
+
+
+class Gauge:
+    """Measures a model's Fréchet distance while it trains, on the classifier's features."""
+
+    def __init__(
+        self, dataset: str, val: "Images", device: torch.device, progress: Progress
+    ) -> None:
+        """Takes the held-out images' statistics, once. Raises EvaluationError."""
+        self.extractor = features.load("classifier", dataset, device=device)
+        self.real = statistics.of_real(val, self.extractor, None, "Real images (val)", progress)
+
+    def __call__(
+        self, model: Any, samples: int, seed: int, check_stop: Callable[[], None]
+    ) -> float:
+        """Of a model in eval mode; the same latents for the same seed."""
+        images = sample_in_batches(model, samples, seed, self.extractor.batch_size)
+        generated = statistics.gather(
+            images, self.extractor, samples, "Samples", lambda *_: check_stop()
+        )
+        return statistics.frechet(generated, self.real).value
 
 
 def sample_in_batches(model: Any, samples: int, seed: int, size: int) -> Iterator[Tensor]:
@@ -164,6 +195,28 @@ def measure(generated: Statistics, real: Statistics, extractor: Extractor) -> Me
     if extractor.head is not None:
         measured |= certainty(generated, extractor)
     return measured
+
+
+def by_count(
+    generated: Statistics, others: Statistics, real: Statistics
+) -> dict[str, list[dict[str, Any]]]:
+    """Both distances of the first so many samples, for each of `COUNTS`, and their floors."""
+    counts = [count for count in COUNTS if count < min(generated.count, others.count)]
+    measures = {
+        "frechet": statistics.frechet,
+        "kernel": lambda some, real: kernel_distance(some.features, real.features),
+    }
+    return {
+        metric: [
+            {
+                "samples": count,
+                "value": measure(generated.first(count), real).value,
+                "floor": measure(others.first(count), real).value,
+            }
+            for count in counts
+        ]
+        for metric, measure in measures.items()
+    }
 
 
 def spread(generated: Statistics, real: Statistics) -> Estimate:

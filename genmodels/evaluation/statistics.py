@@ -1,19 +1,13 @@
 """Mean and covariance of features, streamed, and those of real images kept in the cache."""
 
-import hashlib
 from collections.abc import Iterable
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
-from .. import folders
-from ..runs import write_atomic
-from . import distances
+from . import cache, distances
 from .distances import Array, Estimate, EvaluationError
 from .features import Extractor, Progress
 
@@ -23,7 +17,7 @@ if TYPE_CHECKING:
 KEPT = 10_000
 """How many samples' features are kept for what needs more than mean and covariance."""
 SUBSET_SEED = 0
-FORMAT = "statistics 1"
+FORMAT = "real 2"
 
 
 class Statistics:
@@ -42,6 +36,12 @@ class Statistics:
     def root(self) -> Tensor:
         """The symmetric root of the covariance."""
         return distances.root(self.covariance)
+
+    def first(self, count: int) -> "Statistics":
+        """Of the first samples alone, up to `KEPT` of them."""
+        stream = Stream()
+        stream.add(self.features[:count])
+        return stream.result()
 
     @property
     def singular(self) -> bool:
@@ -125,15 +125,26 @@ def of_real(
     # A data set may be stored class by class: its first images are not like the others.
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(SUBSET_SEED))
     key = f"{FORMAT}, {count} of seed {SUBSET_SEED}, {images.fingerprint}, {extractor.fingerprint}"
-    name = hashlib.sha256(key.encode()).hexdigest()[:32]
-    path = folders.cache() / "evaluation" / f"real-{name}.safetensors"
-    cached = _read(path, key)
+    cached = cache.read(key)
     if cached:
-        return cached
+        statistics = Statistics(
+            int(cached["count"]), cached["mean"], cached["covariance"], cached["features"]
+        )
+        if "root" in cached:
+            statistics.root = cached["root"]
+        return statistics
     parts = batches(count, extractor.batch_size)
     floats = (to_float(images.pixels[order[part]]) for part in parts)
     statistics = gather(floats, extractor, count, what, progress)
-    _write(path, key, statistics)
+    tensors = {
+        "count": torch.tensor(statistics.count),
+        "mean": statistics.mean,
+        "covariance": statistics.covariance,
+        "features": statistics.features,
+    }
+    if not statistics.singular:
+        tensors["root"] = statistics.root
+    cache.write(key, tensors)
     return statistics
 
 
@@ -154,34 +165,3 @@ def frechet(first: Statistics, second: Statistics) -> Estimate:
         return Estimate(value, None)
     error = distances.frechet_error(first.features, second.mean, second.root)
     return Estimate(value, error * (len(first.features) / first.count) ** 0.5)
-
-
-def _read(path: Path, key: str) -> Statistics | None:
-    if not path.exists():
-        return None
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError):
-        # A cache is made again, whatever happened to it.
-        return None
-    if metadata.get("key") != key or not all(part.isfinite().all() for part in tensors.values()):
-        return None
-    root = tensors.pop("root", None)
-    statistics = Statistics(int(metadata["count"]), **tensors)
-    if root is not None:
-        statistics.root = root
-    return statistics
-
-
-def _write(path: Path, key: str, statistics: Statistics) -> None:
-    tensors = {
-        "mean": statistics.mean,
-        "covariance": statistics.covariance,
-        "features": statistics.features,
-    }
-    if not statistics.singular:
-        tensors["root"] = statistics.root
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, save(tensors, {"key": key, "count": str(statistics.count)}))

@@ -1,14 +1,22 @@
-"""Measurements of runs: the table, and a computation to watch and stop."""
+"""Measurements of runs: the table, a computation to watch and stop, the nearest images."""
 
+import threading
 import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import pandas as pd
 import streamlit as st
+import torch
 from filelock import FileLock, Timeout
+from torch import Tensor
 
-from .. import evaluation, folders
+from .. import data, evaluation, folders, pictures, weights
+from ..data import Images
 from ..errors import GenmodelsError
+from ..evaluation import neighbours
 from ..runs import Run
+from . import shared
 from .training_view import duration
 
 NOT_COMPUTED = "not computed yet"
@@ -59,24 +67,93 @@ def table(shown: list[Run]) -> pd.DataFrame:
     return frame.astype(numbers | {"samples": "Int64"})
 
 
+def progress_bar() -> Callable[[str, int, int], None]:
+    """A bar that tells what is done, how far it is and how long it will take."""
+    bar = st.progress(0.0, "Loading")
+    clock = {"what": "", "since": 0.0}
+
+    def progress(what: str, done: int, total: int) -> None:
+        if what != clock["what"]:
+            clock.update(what=what, since=time.monotonic())
+        spent = time.monotonic() - clock["since"]
+        left = f" · {duration(spent / done * (total - done))} left" if done else ""
+        bar.progress(min(1.0, done / max(1, total)), f"{what}: {done:,} of {total:,}{left}")
+
+    return progress
+
+
 def compute(run: Run, kind: str, samples: int) -> None:
     """Measures a run into the cache, with progress; any press of a button stops it."""
     folders.cache().mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folders.cache() / "evaluation.lock", blocking=False):
             st.button("Stop", icon=":material/stop:")
-            bar = st.progress(0.0, "Loading")
-            clock = {"what": "", "since": 0.0}
-
-            def progress(what: str, done: int, total: int) -> None:
-                if what != clock["what"]:
-                    clock.update(what=what, since=time.monotonic())
-                spent = time.monotonic() - clock["since"]
-                left = f" · {duration(spent / done * (total - done))} left" if done else ""
-                bar.progress(min(1.0, done / max(1, total)), f"{what}: {done:,} of {total:,}{left}")
-
-            entries = evaluation.evaluate(run, kind, samples=samples, progress=progress)  # pyright: ignore[reportArgumentType]
+            entries = evaluation.evaluate(run, kind, samples=samples, progress=progress_bar())  # pyright: ignore[reportArgumentType]
             evaluation.save_to_cache(entries)
     except Timeout as error:
         raise GenmodelsError("another measurement is running; wait until it is over.") from error
     st.rerun()
+
+
+COMPARED = 500
+"""How many samples, and how many test images, are compared with all training images."""
+_searching = threading.Lock()
+
+
+class Nearest(NamedTuple):
+    """What `find_nearest` found."""
+
+    samples: pictures.Images
+    """The first samples, uint8 [n, height, width, channels]."""
+    training: pictures.Images
+    """The training image nearest to each of them."""
+    distances: list[float]
+    """Of all samples that were compared."""
+    real_distances: list[float]
+    """Of as many test images."""
+
+
+def find_nearest(run: Run, model: Any, by: str, seed: int, shown: int) -> Nearest | None:
+    """The training images nearest to samples; None where the data set is not at hand.
+
+    `by` is "pixels" or "features". The last result stays with the session.
+    """
+    without = "To see whether the model repeats its training images, they are needed."
+    train = shared.real_images(run.recipe.dataset, "train", without)
+    if train is None:
+        return None
+    key = weights.fingerprint(run), by, seed
+    kept = st.session_state.get("nearest")
+    if kept and kept[0] == key:
+        return kept[1]
+    val = shared.real_images(run.recipe.dataset, "val")
+    assert val is not None  # Both splits come together.
+    slot = st.empty()
+    with slot.container():
+        progress = progress_bar()
+    with _searching:
+        # A data set may be stored class by class.
+        order = torch.randperm(len(val), generator=torch.Generator().manual_seed(seed))[:COMPARED]
+        samples = model.sample(COMPARED, seed)
+        ours = search(samples, train, by, run.recipe.dataset, progress)
+        real = data.to_float(val.pixels[order])
+        theirs = search(real, train, by, run.recipe.dataset, progress)
+    slot.empty()
+    nearest = data.to_float(train.pixels[ours.indices[:shown]])
+    result = Nearest(
+        shared.as_pictures(samples[:shown]),
+        shared.as_pictures(nearest),
+        ours.distances.tolist(),
+        theirs.distances.tolist(),
+    )
+    st.session_state["nearest"] = key, result
+    return result
+
+
+def search(
+    images: Tensor, train: Images, by: str, dataset: str, progress: Callable[[str, int, int], None]
+) -> neighbours.Neighbours:
+    if by == "pixels":
+        return neighbours.in_pixels(images, train, progress)
+    extractor = evaluation.features.load("classifier", dataset)
+    return neighbours.in_features(images, train, extractor, progress)

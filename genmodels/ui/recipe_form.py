@@ -13,6 +13,8 @@ from .shell import plain
 
 FIRST = ("epochs", "batch_size", "train_limit", "learning_rate")
 """What people change most stands first; the rest is folded away."""
+EMPTY = {"train_limit": "all", "distance_every": "never"}
+"""What an optional number means when it is left out."""
 
 
 def recipe_form(name: str, disabled: bool) -> tuple[Recipe, bool]:
@@ -57,7 +59,5 @@ def _widget(field: str, kind: Any, default: Any, options: dict[str, Any]) -> Any
     if kind is float:
         step = default / 10 or 0.1
         return st.number_input(label, value=default, format="%g", step=step, **options)
-    optional = isinstance(kind, types.UnionType)
-    return st.number_input(
-        label, value=default, step=1, placeholder="all" if optional else None, **options
-    )
+    empty = EMPTY.get(field, "none") if isinstance(kind, types.UnionType) else None
+    return st.number_input(label, value=default, step=1, placeholder=empty, **options)

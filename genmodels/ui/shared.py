@@ -152,15 +152,21 @@ def _open_data(dataset: str, split: Literal["train", "val"]) -> "Images":
     return _opened[key]
 
 
-def real_images(dataset: str, split: Literal["train", "val"] = "val") -> "Images | None":
-    """A split of a data set, or, where it is not at hand, a button to download it and None."""
+def real_images(
+    dataset: str,
+    split: Literal["train", "val"] = "val",
+    without: str = "Without it this page shows what the model makes of its own samples.",
+) -> "Images | None":
+    """A split of a data set, or, where it is not at hand, a button to download it and None.
+
+    `without` says what the page can do until then.
+    """
     from .. import data
 
     title = DATASETS[dataset].title
     if not data.available(dataset):
         st.info(
-            f"{title} is not on this machine (looked in {plain(str(folders.data()))}). Without it "
-            "this page shows what the model makes of its own samples.",
+            f"{title} is not on this machine (looked in {plain(str(folders.data()))}). {without}",
             icon=":material/download:",
         )
         if not st.button(f"Download {title}", key=f"download-{dataset}"):

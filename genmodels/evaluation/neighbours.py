@@ -1,0 +1,84 @@
+"""The nearest training images of given ones: does a model repeat what it was shown?"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+from . import cache
+from .distances import EvaluationError, check_alike
+from .features import Extractor, Progress
+
+if TYPE_CHECKING:
+    from ..data import Images
+
+FORMAT = "features 1"
+BLOCK = 2000
+"""Training images compared at a time."""
+
+
+class Neighbours(NamedTuple):
+    """Of each of n images the nearest training image."""
+
+    distances: Tensor
+    """Euclidean, [n]."""
+    indices: Tensor
+    """Places in the training set, [n]."""
+
+
+def in_pixels(images: Tensor, train: "Images", progress: Progress) -> Neighbours:
+    """By the pixels of float32 images [n, channels, height, width] in [0, 1]."""
+    from ..data import batches, to_float
+
+    def blocks() -> Iterable[Tensor]:
+        for part in batches(len(train), BLOCK):
+            progress("Comparing pixels", part.stop, len(train))
+            yield to_float(train.pixels[part]).flatten(1)
+
+    return nearest(images.flatten(1), blocks())
+
+
+def in_features(
+    images: Tensor, train: "Images", extractor: Extractor, progress: Progress
+) -> Neighbours:
+    """By their features. Those of the training images are kept in the cache."""
+    from ..data import batches, to_float
+
+    key = f"{FORMAT}, {train.fingerprint}, {extractor.fingerprint}"
+    cached = cache.read(key)
+    if cached:
+        features = cached["features"]
+    else:
+        made = []
+        for part in batches(len(train), extractor.batch_size):
+            made.append(extractor(to_float(train.pixels[part])))
+            progress("Features of the training images", part.stop, len(train))
+        features = torch.cat(made)
+        cache.write(key, {"features": features})
+    queries = torch.cat([extractor(part) for part in images.split(extractor.batch_size)])
+    return nearest(queries, features.split(BLOCK))
+
+
+def nearest(queries: Tensor, blocks: Iterable[Tensor]) -> Neighbours:
+    """Of each query [n, d] the nearest of all rows of the blocks [m, d], in their order.
+
+    Raises EvaluationError when there are none, or their dimensions differ.
+    """
+    best = torch.full((len(queries),), torch.inf)
+    indices = torch.zeros(len(queries), dtype=torch.int64)
+    winners = torch.zeros_like(queries)
+    start = 0
+    for block in blocks:
+        check_alike(queries[0], block[0])
+        # |q - b|² without |q|², which is the same for all.
+        values, places = torch.addmm(block.square().sum(1), queries, block.T, alpha=-2).min(1)
+        closer = values < best
+        best = torch.where(closer, values, best)
+        indices = torch.where(closer, places + start, indices)
+        winners[closer] = block[places[closer]]
+        start += len(block)
+    if start == 0:
+        raise EvaluationError("there are no training images to compare with.")
+    # Computed anew: the difference of large squares above loses what is small.
+    return Neighbours((queries - winners).square().sum(1).sqrt(), indices)
