@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from genmodels import recipes, runs, training, weights
+from genmodels import data, folders, recipes, runs, training, weights
 from genmodels.errors import RecipeError
 from genmodels.models import build
 from genmodels.models.classifier import SHIFT, Classifier, augment
@@ -22,7 +22,7 @@ def small(**changes) -> ClassifierRecipe:
 
 @pytest.mark.parametrize(
     ("name", "dimensions", "parameters"),
-    [("classifier-mnist", 128, 482_154), ("classifier-imagenette", 384, 4_405_498)],
+    [("classifier-mnist", 128, 482_154), ("classifier-imagenette", 256, 1_960_106)],
 )
 def test_networks(name: str, dimensions: int, parameters: int):
     recipe = RECIPES[name]
@@ -130,3 +130,17 @@ def test_resumed_is_the_training_never_interrupted(
     files = [tmp_path / name / "classifier.safetensors" for name in ("whole", "broken")]
     whole, broken = (weights.load(file.parent).state_dict() for file in files)
     assert all(torch.equal(whole[name], broken[name]) for name in whole)
+
+
+@pytest.mark.parametrize(("dataset", "least"), [("mnist", 0.994), ("imagenette", 0.8)])
+def test_the_shipped_classifiers_are_right_often_enough(
+    data_folder: Path, cache_folder: Path, dataset: str, least: float
+):
+    model = weights.load(folders.CHECKPOINTS / f"classifier-{dataset}")
+    val = data.load(dataset, "val", data_folder)
+    right = 0
+    for part in data.batches(len(val), 128):
+        with torch.inference_mode():
+            named = model.classify(data.to_float(val.pixels[part])).argmax(1)
+        right += (named == val.labels[part]).sum().item()
+    assert right / len(val) >= least
