@@ -10,6 +10,7 @@ from genmodels.ui import navigation, routes, shell
 
 app = st.App(
     navigation.__file__,
+    lifespan=shell.lifespan,
     routes=routes.ROUTES,
     middleware=routes.MIDDLEWARE,
     on_script_error=shell.on_fault,

@@ -41,8 +41,7 @@ class Progress:
 
     def check_stop(self) -> None:
         """Raises Stopped once somebody has asked for it."""
-        if not self.stop_requested and (self.folder / "stop").exists():
-            self.stop_requested = "stopped on request"
+        self.stop_requested = self.stop_requested or runs.stop_request(self.folder) or ""
         if self.stop_requested:
             raise Stopped(self.stop_requested)
 

@@ -45,7 +45,8 @@ class Status:
     """Where a training is.
 
     `state` is waiting, training, stopped, failed or done; `reason` says why it stopped or
-    failed. `seconds_left` and `images_per_second` are None when not known.
+    failed. `seconds_left` and `images_per_second` are None when not known. `ticket` orders those
+    that wait.
     """
 
     state: str
@@ -56,6 +57,7 @@ class Status:
     images_per_second: float | None = None
     seconds_left: float | None = None
     losses: dict[str, float] | None = None
+    ticket: int | None = None
 
 
 STATES = ("waiting", "training", "stopped", "failed", "done")
@@ -68,6 +70,7 @@ STATUS_KINDS = {
     "images_per_second": int | float | None,
     "seconds_left": int | float | None,
     "losses": dict | None,
+    "ticket": int | None,
 }
 
 
@@ -106,7 +109,9 @@ class Run:
             raise _damaged(self.path / "status.json")
         status = Status(**known)
         if status.state == "training" and not is_locked(self.path):
-            reason = "the training ended without a word: it was killed, or the machine restarted"
+            reason = stop_request(self.path) or (
+                "the training ended without a word: it was killed, or the machine restarted"
+            )
             return Status(**(known | {"state": "stopped", "reason": reason, "seconds_left": None}))
         return status
 
@@ -242,16 +247,46 @@ def lock(folder: Path) -> FileLock:
 
 def is_locked(folder: Path) -> bool:
     """Whether a trainer is at work there."""
+    return _is_held(lock(folder))
+
+
+def claim(folder: Path) -> FileLock:
+    """The lock a worker holds on a run from before its trainer starts until after it ends."""
+    return FileLock(folder / "claim")
+
+
+def is_claimed(folder: Path) -> bool:
+    """Whether a worker has taken the run."""
+    return _is_held(claim(folder))
+
+
+def _is_held(lock: FileLock) -> bool:
     try:
-        with lock(folder).acquire(blocking=False):
+        with lock.acquire(blocking=False):
             return False
     except Timeout:
         return True
 
 
-def request_stop(folder: Path) -> None:
+def request_stop(folder: Path, reason: str = "stopped on request") -> None:
     """Asks the trainer to stop after its running step."""
-    (folder / "stop").touch()
+    (folder / "stop").write_text(reason)
+
+
+def stop_request(folder: Path) -> str | None:
+    """Why the trainer shall stop; None when it need not."""
+    try:
+        return (folder / "stop").read_text() or "stopped on request"
+    except FileNotFoundError:
+        return None
+
+
+def change_info(folder: Path, **changes: Any) -> dict[str, Any]:
+    """Replaces parts of recipe.json and gives the whole; trainer and app may both do so."""
+    with FileLock(folder / "recipe.lock", timeout=10):
+        info = _read_json(folder / "recipe.json", dict) | changes
+        write_json(folder / "recipe.json", info)
+    return info
 
 
 def write_atomic(path: Path, content: bytes | memoryview, durable: bool = True) -> None:

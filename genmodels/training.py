@@ -314,19 +314,22 @@ def fit(
         raise RunError(f"{folder} is being trained already; wait, or stop it first.") from error
     except OSError as error:
         raise RunError(f"{folder} cannot be written ({error}); choose another folder.") from error
-    with lock, watch(folder, recipe.epochs) as progress:
+    if not (resume and runs.open_run(folder).status().state == "waiting"):
+        # That of the training before. A run that waits was cleared of it when it was queued, and
+        # may have been told to stop since.
         (folder / "stop").unlink(missing_ok=True)
+    with lock, watch(folder, recipe.epochs) as progress:
         info = describe(name, recipe, model, title)
         if resume:
-            info = continued(runs.open_run(folder), info)
-        runs.write_json(folder / "recipe.json", info)
+            info = runs.change_info(folder, **continued(runs.open_run(folder), info))
+        else:
+            runs.write_json(folder / "recipe.json", info)
         train = data.load(recipe.dataset, "train", data_folder, progress.preparing)
         val = data.load(recipe.dataset, "val", data_folder, progress.preparing)
         train = train.first(recipe.train_limit)
         check_last_batch(model, len(train), recipe.batch_size)
         warn_of_other_data(info, train, val)
-        info["data"] = {"train": provenance(train), "val": provenance(val)}
-        runs.write_json(folder / "recipe.json", info)
+        runs.change_info(folder, data={"train": provenance(train), "val": provenance(val)})
         trainer = Trainer(folder, recipe, model, train, val, progress)
         try:
             trainer.run(trainer.restore_or_begin())
@@ -365,12 +368,14 @@ def describe(name: str, recipe: Recipe, model: Model, title: str) -> dict[str, A
 
 
 def continued(run: Run, info: dict[str, Any]) -> dict[str, Any]:
-    """recipe.json of a resumed run; warns where the arithmetic will not be the same."""
-    for name, now in info["resolved"].items():
-        before = (run.info.get("resolved") or {}).get(name)
+    """What of recipe.json is new in a resumed run, or in one that waited; warns where the
+    arithmetic will not be the same."""
+    for name, before in (run.info.get("resolved") or {}).items():
+        now = info["resolved"].get(name)
         if now != before:
             warn(f"{run.id} was trained with {name} {before}, now {now}")
-    return {**run.info, "recipe": info["recipe"], "resolved": info["resolved"]}
+    new = {name: info[name] for name in ("recipe", "resolved", "parameters")}
+    return new if run.info.get("resolved") else new | {"versions": info["versions"]}
 
 
 def check_last_batch(model: Model, count: int, batch_size: int) -> None:

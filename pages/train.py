@@ -1,12 +1,26 @@
-"""Start a training, watch it, stop it, go on with it."""
+"""Queue a training, watch it, stop it, go on with it; and a lab of what goes wrong."""
 
 import streamlit as st
 
 from genmodels import jobs, recipes
-from genmodels.ui import shared
-from genmodels.ui.permission import may_compute
+from genmodels.recipes import Recipe
+from genmodels.ui import shared, training_view, visitor
+from genmodels.ui.permission import ask_teacher, is_teacher, may_compute
 from genmodels.ui.recipe_form import recipe_form
-from genmodels.ui.training_view import watch
+from genmodels.ui.shell import plain
+from genmodels.variations import VARIATIONS
+
+
+def submit(name: str, recipe: Recipe, title: str = "", parent: str | None = None) -> None:
+    """Queues a training and shows it."""
+    run = jobs.submit(
+        name, recipe, title=title, parent=parent, key=visitor.key(), teacher=is_teacher()
+    )
+    training_view.follow(run)
+    training_view.places.clear()
+    st.session_state["show"] = run.id
+    st.rerun()
+
 
 shared.heading(
     "Train",
@@ -14,21 +28,49 @@ shared.heading(
     "training runs by itself: you may leave this page or close the browser.",
 )
 allowed = may_compute()
-running = jobs.current()
-if running:
-    watch(running, allowed)
-else:
-    names = [name for name, recipe in recipes.RECIPES.items() if not recipe.hidden]
-    name = st.selectbox("Recipe", names, key="recipe", bind="query-params")
-    st.caption(recipes.RECIPES[name].title)
-    recipe, possible = recipe_form(name, disabled=not allowed)
-    if st.button("Start training", type="primary", disabled=not (allowed and possible)):
-        with st.spinner("Starting", show_time=True):
-            st.session_state["run"] = jobs.start(name, recipe).name  # shown when it is over
-        st.rerun()
-    own = [run for run in shared.gallery()[0] if not run.shipped]
-    if own:
-        st.divider()
-        ids = [run.id for run in own]
-        chosen = st.selectbox("Your trainings", ids, key="run", bind="query-params")
-        watch(own[ids.index(chosen)], allowed)
+ask_teacher()
+
+own = [run for run in shared.gallery()[0] if not run.shipped]
+ids = [run.id for run in own]
+if st.session_state.get("show") in ids:
+    st.session_state["run"] = st.session_state.pop("show")
+if own:
+    if st.session_state.get("run") not in ids:
+        st.session_state.pop("run", None)
+    active = [run.id for run in own if run.status().state in training_view.ACTIVE]
+    names = {run.id: f"{run.title} · {run.id} · {run.status().state}" for run in own}
+    chosen = st.selectbox(
+        "Training",
+        ids,
+        ids.index(active[-1]) if active else 0,
+        format_func=lambda run_id: names[run_id],
+        key="run",
+        bind="query-params",
+    )
+    training_view.watch(own[ids.index(chosen)], allowed)
+    training_view.queue_table()
+
+st.subheader("Train a model of your own", anchor=False)
+offered = [name for name, recipe in recipes.RECIPES.items() if not recipe.hidden]
+name = st.selectbox("Recipe", offered, key="recipe", bind="query-params")
+st.caption(recipes.RECIPES[name].title)
+recipe, possible = recipe_form(name, disabled=not allowed)
+title = st.text_input(
+    "Title", max_chars=jobs.LONGEST_TITLE, placeholder=recipe.title, disabled=not allowed
+)
+if st.button("Start training", type="primary", disabled=not (allowed and possible)):
+    parent = st.session_state.pop("parent", None)
+    submit(name, recipe, title, parent if parent in ids else None)
+
+st.subheader("Break it", anchor=False)
+st.markdown(
+    "One change each, to see what it was good for. Each takes a minute or two, and is shown "
+    "beside the healthy run."
+)
+columns = st.columns(3)
+for number, variation in enumerate(VARIATIONS):
+    with columns[number % 3].container(border=True, height="stretch"):
+        st.markdown(f"**{variation.title}** · {variation.recipe_name}")
+        st.markdown(plain(variation.look_for))
+        if st.button("Train it", key=f"variation-{number}", disabled=not allowed):
+            submit(variation.recipe_name, variation.recipe, variation.title, variation.recipe_name)

@@ -1,79 +1,348 @@
-"""Trainings as processes, on a small data set in its true format."""
+"""The queue, its workers and its trainings, as processes on a small data set in its true format."""
 
-import contextlib
 import dataclasses
+import json
 import os
+import shutil
 import signal
+import socket
+import subprocess
+import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from genmodels import jobs, recipes, runs
-from genmodels.errors import RecipeError
+from genmodels import folders, jobs, recipes, runs
+from genmodels.errors import GenmodelsError, RecipeError
+from genmodels.jobs import delivery, limits, worker
+from genmodels.jobs.__main__ import main
 from genmodels.runs import Run
 
-LONG = dataclasses.replace(recipes.named("vae-mnist"), epochs=9999)
+LONG = dataclasses.replace(recipes.named("vae-mnist"), epochs=900)
+SHORT = dataclasses.replace(LONG, epochs=1)
 
 
 @pytest.fixture(autouse=True)
 def places(runs_folder, cache_folder, synthetic_data, monkeypatch):
     monkeypatch.setenv("GENMODELS_DATA", str(synthetic_data))
+    monkeypatch.delenv("GENMODELS_REDIS_URL", raising=False)
+    limits._wrong.clear()
 
 
-def wait(condition, seconds: float = 60) -> None:
+def wait(condition: Callable[[], object], seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.1)
 
 
-def test_a_training_is_started_alone_stopped_killed_and_resumed():
-    folder = jobs.start("vae-mnist", LONG, title="--a title=with 'quotes' <b>")
-    run = runs.open_run(folder)
-    assert run.title == "--a title=with 'quotes' <b>"
-    assert run.recipe == LONG
-    wait(lambda: run.status().epoch >= 2)
-    with pytest.raises(jobs.JobError, match="is in training"):
-        jobs.start("vae-mnist", LONG)
-    jobs.stop(run)
-    wait(lambda: jobs.current() is None)
-    assert run.status().state == "stopped"
-
-    jobs.resume(run)
-    current = jobs.current()
-    assert isinstance(current, Run) and current.id == run.id
-    before = run.status().epoch
-    wait(lambda: run.status().epoch > before)
-    for child in jobs._children:
-        if child.poll() is None:
-            os.kill(child.pid, signal.SIGKILL)
-    wait(lambda: jobs.current() is None)
-    assert run.status().state == "stopped"
-    assert "killed" in run.status().reason
-    assert run.resumable()
+def state(run: Run) -> str:
+    return run.status().state
 
 
-def test_what_the_trainer_refuses_is_said(monkeypatch, tmp_path):
+@contextmanager
+def at_work(name: str = "test") -> Iterator[subprocess.Popen]:
+    """A worker as a person starts it."""
+    command = [sys.executable, "-m", "genmodels.jobs", "--name", name]
+    log = folders.cache() / f"{name}.log"
+    with log.open("ab") as file:
+        process = subprocess.Popen(command, cwd=folders.REPOSITORY, stdout=file, stderr=file)
+    try:
+        yield process
+    finally:
+        kill(process)
+        for path in folders.runs().glob("*/trainer.json"):
+            if runs.is_locked(path.parent):
+                os.killpg(json.loads(path.read_text())["pid"], signal.SIGKILL)
+
+
+def kill(process: subprocess.Popen) -> None:
+    process.kill()
+    process.wait()
+
+
+def trainer_of(run: Run) -> int:
+    return json.loads((run.path / "trainer.json").read_text())["pid"]
+
+
+def test_trainings_wait_in_order_and_one_at_a_time_is_trained():
+    first = jobs.submit("vae-mnist", LONG, title="--a title=with 'quotes' <b>")
+    second, third = (jobs.submit("vae-mnist", SHORT) for _ in range(2))
+    assert [run.id for run in jobs.waiting()] == [first.id, second.id, third.id]
+    assert delivery.pending() == {first.id, second.id, third.id}
+    assert [place.number for place in jobs.places()] == [1, 2, 3]
+    assert first.title == "--a title=with 'quotes' <b>"
+    with at_work():
+        wait(lambda: first.status().epoch >= 2)
+        assert [run.id for run in jobs.training()] == [first.id]
+        assert [run.id for run in jobs.waiting()] == [second.id, third.id]
+        times = [place.seconds_until_start for place in jobs.places()]
+        assert times[0] and times[1] and times[1] > times[0]
+        with pytest.raises(jobs.JobError, match="in training; stop it first"):
+            jobs.delete(first)
+        jobs.stop(first)
+        wait(lambda: state(third) == "done")
+    assert state(first) == "stopped"
+    assert first.status().reason == "stopped on request"
+    ended = [(run.path / "status.json").stat().st_mtime_ns for run in (first, second, third)]
+    assert ended == sorted(ended)
+    reopened = runs.find(second.id)
+    assert reopened.recipe == SHORT
+    assert reopened.parameters == {"encoder": 541_472, "decoder": 538_128}
+
+
+def test_a_stopped_training_goes_on_where_it_was():
+    run = jobs.submit("vae-mnist", LONG)
+    with at_work():
+        wait(lambda: run.status().epoch >= 2)
+        jobs.stop(run)
+        wait(lambda: state(run) == "stopped")
+        jobs.resume(run)
+        before = run.status().epoch
+        wait(lambda: run.status().epoch > before + 1)
+        epochs = [line["epoch"] for line in run.metrics() if line["split"] == "val"]
+        assert epochs == list(range(len(epochs)))
+
+
+def test_out_of_the_queue_and_back_to_its_end():
+    first, second = jobs.submit("vae-mnist", SHORT), jobs.submit("vae-mnist", SHORT)
+    jobs.stop(first)
+    assert (state(first), first.status().reason) == ("stopped", "taken out of the queue")
+    jobs.resume(first)
+    assert [run.id for run in jobs.waiting()] == [second.id, first.id]
+    jobs.delete(second)
+    assert not second.path.exists()
+    with pytest.raises(jobs.JobError, match="deleted meanwhile"):
+        jobs.stop(second)
+    with at_work():
+        wait(lambda: state(first) == "done")
+    with pytest.raises(jobs.JobError, match="nothing to go on with"):
+        jobs.resume(first)
+
+
+def test_a_killed_worker_leaves_its_training_and_the_next_one_goes_on():
+    first, second = jobs.submit("vae-mnist", LONG), jobs.submit("vae-mnist", SHORT)
+    with at_work() as process:
+        wait(lambda: first.status().epoch >= 1)
+        kill(process)
+        before = first.status().epoch
+        wait(lambda: first.status().epoch > before)
+        with at_work():
+            time.sleep(3)
+            assert state(second) == "waiting"  # The one left behind comes first.
+            jobs.stop(first)
+            wait(lambda: state(second) == "done")
+    assert state(first) == "stopped"
+
+
+def test_a_killed_trainer_is_stopped_with_a_reason_and_the_next_one_begins():
+    first, second = jobs.submit("vae-mnist", LONG), jobs.submit("vae-mnist", SHORT)
+    with at_work():
+        wait(lambda: first.status().epoch >= 1)
+        os.killpg(trainer_of(first), signal.SIGKILL)
+        wait(lambda: state(second) == "done")
+    assert state(first) == "stopped"
+    assert "killed" in first.status().reason
+    assert first.resumable()
+    assert not runs.is_claimed(first.path)
+
+
+def test_all_killed_at_once_what_waited_waits_and_what_was_lost_is_delivered_again():
+    first, second = jobs.submit("vae-mnist", LONG), jobs.submit("vae-mnist", SHORT)
+    with at_work() as process:
+        wait(lambda: first.status().epoch >= 1)
+        kill(process)
+        os.killpg(trainer_of(first), signal.SIGKILL)
+    wait(lambda: not runs.is_locked(first.path))
+    assert (state(first), state(second)) == ("stopped", "waiting")
+    delivery.queue().flush()
+    with at_work():
+        jobs.resume(first)
+        wait(lambda: state(second) == "done")
+        wait(lambda: first.status().state == "training")
+        jobs.stop(first)
+
+
+def test_who_does_not_stop_is_ended(monkeypatch):
+    monkeypatch.setattr(worker, "GRACE_SECONDS", 0.5)
+    monkeypatch.setattr(worker, "POLL_SECONDS", 0.05)
+    run = jobs.submit("vae-mnist", LONG)
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(99)"
+    process = subprocess.Popen([sys.executable, "-c", deaf], start_new_session=True)
+    time.sleep(0.5)
+    runs.request_stop(run.path)
+    worker._attend(run.path, process)
+    assert process.returncode == -signal.SIGKILL
+    assert (state(run), run.status().reason) == ("stopped", "stopped on request")
+
+
+def test_a_training_ends_at_the_limit_of_its_minutes(monkeypatch):
+    monkeypatch.setenv("GENMODELS_MAX_MINUTES", "0")
+    run = jobs.submit("vae-mnist", LONG)
+    with at_work():
+        wait(lambda: state(run) == "stopped")
+    assert run.status().reason == "stopped at the limit of 0 minutes"
+
+
+def test_what_the_trainer_refuses_is_said_in_the_run(monkeypatch, tmp_path):
     monkeypatch.setenv("GENMODELS_DATA", str(tmp_path / "file"))
     (tmp_path / "file").write_text("no folder")
-    # It fails at once, so that the start is refused, or a moment later, in the run alone.
-    with contextlib.suppress(jobs.JobError):
-        jobs.start("vae-mnist", LONG)
-    wait(lambda: jobs.current() is None)
-    status = runs.find("vae-mnist-1").status()
-    assert status.state == "failed"
-    assert "is a file" in status.reason
+    run, next_one = jobs.submit("vae-mnist", LONG), jobs.submit("vae-mnist", SHORT)
+    with at_work():
+        wait(lambda: state(next_one) == "failed")
+    assert state(run) == "failed"
+    assert "is a file" in run.status().reason
 
 
-def test_an_impossible_recipe_starts_nothing(runs_folder):
+def test_a_run_deleted_by_hand_while_it_trains_harms_no_other():
+    first, second = jobs.submit("vae-mnist", LONG), jobs.submit("vae-mnist", SHORT)
+    with at_work():
+        wait(lambda: first.status().epoch >= 1)
+        shutil.rmtree(first.path, ignore_errors=True)
+        wait(lambda: state(second) == "done")
+
+
+def test_two_workers_of_one_name_are_refused(capsys):
+    with worker._worker_lock("twin"):
+        assert main(["--name", "twin"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert main(["--name", "../x"]) == 2
+
+
+def test_a_worker_whose_app_has_gone_ends_when_nothing_is_left():
+    parent = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    command = [sys.executable, "-m", "genmodels.jobs", "--name=orphan", "--parent", "1"]
+    process = subprocess.Popen(command, cwd=folders.REPOSITORY)
+    process.wait(60)
+    kill(parent)
+
+
+def test_an_impossible_recipe_queues_nothing(runs_folder):
     with pytest.raises(RecipeError, match="batch size"):
-        jobs.start("vae-mnist", dataclasses.replace(LONG, batch_size=0))
+        jobs.submit("vae-mnist", dataclasses.replace(LONG, batch_size=0))
     assert not any(path.is_dir() for path in runs_folder.iterdir())
 
 
-def test_a_shipped_run_is_not_stopped():
-    with pytest.raises(jobs.JobError, match="ships"):
-        jobs.stop(runs.find("vae-mnist"))
+def test_a_shipped_run_is_not_stopped_deleted_or_renamed():
+    shipped = runs.find("vae-mnist")
+    for change in (jobs.stop, jobs.delete, lambda run: jobs.retitle(run, "mine")):
+        with pytest.raises(jobs.JobError, match="ships"):
+            change(shipped)
+    assert not jobs.control(shipped, key="k", teacher=True)
+
+
+class TestRedis:
+    @pytest.fixture
+    def url(self, tmp_path: Path, monkeypatch) -> Iterator[str]:
+        """A real Redis of the test's own."""
+        server = shutil.which("redis-server")
+        if server is None:
+            pytest.skip("there is no redis-server here")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        command = [server, "--port", str(port), "--save", "", "--dir", str(tmp_path)]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        monkeypatch.setenv("GENMODELS_REDIS_URL", f"redis://127.0.0.1:{port}/0")
+        wait(lambda: not refused(delivery.pending), 20)
+        yield f"redis://127.0.0.1:{port}/0"
+        kill(process)
+
+    def test_two_workers_train_two_runs_at_once(self, url: str):
+        first, second, third = (jobs.submit("vae-mnist", LONG) for _ in range(3))
+        with at_work("one"), at_work("two"):
+            wait(lambda: first.status().epoch >= 1 and second.status().epoch >= 1)
+            assert {run.id for run in jobs.training()} == {first.id, second.id}
+            assert state(third) == "waiting"
+            for run in (third, second, first):
+                jobs.stop(run)
+            wait(lambda: not jobs.training())
+
+    def test_messages_are_json(self, url: str):
+        run = jobs.submit("vae-mnist", LONG)
+        [message] = delivery.queue().storage.enqueued_items()
+        assert json.loads(message)[6] == [run.id]
+        jobs.stop(run)
+
+    def test_a_redis_that_is_not_there_is_said_and_nothing_is_queued(
+        self, monkeypatch, runs_folder: Path
+    ):
+        monkeypatch.setenv("GENMODELS_REDIS_URL", "redis://:secret@127.0.0.1:1/0")
+        with pytest.raises(jobs.JobError, match=r"127\.0\.0\.1:1 cannot be reached") as told:
+            jobs.submit("vae-mnist", LONG)
+        assert "secret" not in str(told.value)
+        assert not list(runs_folder.glob("*/recipe.json"))
+        monkeypatch.setenv("GENMODELS_REDIS_URL", "http://nonsense")
+        with pytest.raises(jobs.JobError, match="no address of a Redis"):
+            jobs.submit("vae-mnist", LONG)
+
+
+def refused(call: Callable[[], object]) -> bool:
+    try:
+        call()
+    except GenmodelsError:
+        return True
+    return False
+
+
+class TestControl:
+    def test_everybody_controls_their_own_and_a_teacher_all(self):
+        run = jobs.submit("vae-mnist", LONG, key="mine")
+        assert jobs.control(run, key="mine", teacher=False)
+        assert not jobs.control(run, key="yours", teacher=False)
+        assert not jobs.control(run, key="", teacher=False)
+        assert jobs.control(run, key="yours", teacher=True)
+        assert "mine" not in (run.path / "owner").read_text()
+
+    def test_a_run_without_owner_is_everybodys_unless_there_is_a_teacher(self, monkeypatch):
+        run = jobs.submit("vae-mnist", LONG)
+        assert jobs.control(run, key="anybody", teacher=False)
+        monkeypatch.setenv("GENMODELS_TEACHER_PASSCODE", "chalk")
+        assert not jobs.control(run, key="anybody", teacher=False)
+
+    def test_titles(self):
+        run = jobs.submit("vae-mnist", LONG)
+        jobs.retitle(run, "  <b>my\nrun</b> ")
+        assert runs.find(run.id).title == "<b>my run</b>"
+        with pytest.raises(jobs.JobError, match="at most 80 letters, not 81"):
+            jobs.retitle(run, "x" * 81)
+        with pytest.raises(jobs.JobError, match="at least one letter"):
+            jobs.retitle(run, " \n")
+
+
+class TestLimits:
+    @pytest.mark.parametrize(
+        ("name", "value", "sentence"),
+        [
+            ("EPOCHS", "10", "900 epochs are too many: the limit here is 10"),
+            ("WAITING", "2", "the queue is full: 2 trainings wait"),
+            ("WAITING_EACH", "2", "2 of your trainings wait already"),
+            ("RUNS", "2", "2 runs are kept here"),
+            ("RUNS_EACH", "2", "you keep 2 runs"),
+            ("MEGABYTES", "0", "all runs take 0 MB, and the limit is 0 MB"),
+            ("MEGABYTES_EACH", "0", "your runs take 0 MB, and the limit is 0 MB"),
+            ("RUNS", "many", "GENMODELS_MAX_RUNS is 'many'; set it to a whole number"),
+        ],
+    )
+    def test_a_limit_is_said_with_its_number(self, monkeypatch, name, value, sentence):
+        for _ in range(2):
+            jobs.submit("vae-mnist", LONG, key="me")
+        monkeypatch.setenv(f"GENMODELS_MAX_{name}", value)
+        before = sorted(folders.runs().iterdir())
+        with pytest.raises(jobs.JobError, match=sentence):
+            jobs.submit("vae-mnist", LONG, key="me")
+        assert sorted(folders.runs().iterdir()) == before
+
+    def test_anothers_and_a_teachers_do_not_count(self, monkeypatch):
+        monkeypatch.setenv("GENMODELS_MAX_WAITING_EACH", "1")
+        jobs.submit("vae-mnist", LONG, key="me")
+        jobs.submit("vae-mnist", LONG, key="you")
+        jobs.submit("vae-mnist", LONG, key="me", teacher=True)
+        with pytest.raises(jobs.JobError, match="1 of your trainings"):
+            jobs.submit("vae-mnist", LONG, key="me")
 
 
 @pytest.mark.parametrize(
@@ -90,9 +359,26 @@ def test_training_is_off_unless_the_environment_says_otherwise(
     assert jobs.permission() == permission
 
 
-def test_a_passcode_that_is_not_set_matches_nothing(monkeypatch):
-    monkeypatch.delenv("GENMODELS_PASSCODE", raising=False)
-    assert not jobs.passcode_matches("")
-    monkeypatch.setenv("GENMODELS_TRAINING", "passcode")
-    with pytest.raises(jobs.JobError, match="GENMODELS_PASSCODE"):
-        jobs.permission()
+class TestPasscodes:
+    def test_one_that_is_not_set_matches_nothing(self, monkeypatch):
+        monkeypatch.delenv("GENMODELS_PASSCODE", raising=False)
+        monkeypatch.delenv("GENMODELS_TEACHER_PASSCODE", raising=False)
+        assert not jobs.passcode_matches("")
+        assert not jobs.teacher_matches("")
+        monkeypatch.setenv("GENMODELS_TRAINING", "passcode")
+        with pytest.raises(jobs.JobError, match="GENMODELS_PASSCODE"):
+            jobs.permission()
+
+    def test_the_teachers_opens_the_class_too(self, monkeypatch):
+        monkeypatch.setenv("GENMODELS_PASSCODE", "class")
+        monkeypatch.setenv("GENMODELS_TEACHER_PASSCODE", "chalk")
+        assert jobs.passcode_matches("class") and jobs.passcode_matches("chalk")
+        assert jobs.teacher_matches("chalk") and not jobs.teacher_matches("class")
+
+    def test_attempts_are_limited(self, monkeypatch):
+        monkeypatch.setenv("GENMODELS_PASSCODE", "class")
+        for _ in range(limits.ATTEMPTS):
+            assert not jobs.passcode_matches("guess")
+            limits.count_wrong_attempt()
+        with pytest.raises(jobs.JobError, match="wait a minute"):
+            jobs.passcode_matches("class")

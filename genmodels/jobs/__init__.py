@@ -1,118 +1,289 @@
-"""Trainings as processes of their own, which outlive the page, the browser and the app.
+"""The queue of trainings, each a process of its own that outlives page, browser and app.
 
-One at a time. What is going on is read from the run folders, never from memory.
+The truth is in the run folders: a run that waits says so in its status.json, with its ticket.
+`delivery` hands the names of runs to workers, `worker` is one, `limits` says how much is allowed.
+Whoever starts a training has a key; the run keeps its hash, in the file `owner`.
 """
 
 import contextlib
-import hmac
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
-from . import folders, runs
-from .errors import GenmodelsError
-from .recipes import Recipe
-from .runs import Run
+from .. import folders, recipes, runs
+from ..recipes import Recipe
+from ..runs import Damaged, Run, Status
+from . import delivery, limits
+from .limits import JobError, Limits, passcode_matches, permission, teacher_matches
 
-START_SECONDS = 90
-"""How long a trainer may take until it has its run: it loads torch first."""
+__all__ = [
+    "JobError",
+    "Limits",
+    "Place",
+    "control",
+    "delete",
+    "passcode_matches",
+    "permission",
+    "places",
+    "resume",
+    "retitle",
+    "stop",
+    "submit",
+    "teacher_matches",
+    "training",
+    "waiting",
+]
 
-_children: list[subprocess.Popen] = []
-
-
-class JobError(GenmodelsError):
-    """A training that may not or could not be started."""
-
-
-def permission() -> Literal["off", "open", "passcode"]:
-    """Who may train here, from GENMODELS_TRAINING. Raises JobError for another word."""
-    word = os.environ.get("GENMODELS_TRAINING") or "off"
-    if word not in ("off", "open", "passcode"):
-        raise JobError(f"GENMODELS_TRAINING is {word!r}; set it to off, open or passcode.")
-    if word == "passcode" and not os.environ.get("GENMODELS_PASSCODE"):
-        raise JobError("GENMODELS_TRAINING is passcode; set GENMODELS_PASSCODE too.")
-    return word
-
-
-def passcode_matches(text: str) -> bool:
-    """Compares in constant time."""
-    passcode = os.environ.get("GENMODELS_PASSCODE", "")
-    return bool(passcode) and hmac.compare_digest(text.encode(), passcode.encode())
+LONGEST_TITLE = 80
+TRAIN_IMAGES = {"mnist": 60_000, "imagenette": 9469}
+"""Known before a data set is opened, to tell how long a training may take."""
 
 
-def current() -> Run | None:
-    """The training that is going on."""
-    for run in runs.list_runs():
-        if isinstance(run, Run) and not run.shipped and runs.is_locked(run.path):
-            return run
-    return None
+def submit(
+    recipe_name: str,
+    recipe: Recipe,
+    *,
+    title: str = "",
+    parent: str | None = None,
+    key: str = "",
+    teacher: bool = False,
+) -> Run:
+    """Puts a training into the queue; its run, which waits. `parent` is the run it varies.
 
-
-def start(recipe_name: str, recipe: Recipe, title: str = "") -> Path:
-    """Starts a training and gives its run folder. Raises RecipeError, JobError."""
+    A teacher's has no limits but those of the machine. Raises RecipeError, JobError.
+    """
     recipe.check()
-    options = [f"--{name.replace('_', '-')}={value}" for name, value in vars(recipe).items()]
-    with _one_at_a_time():
+    allowed = Limits.from_environment()
+    allowed.check_recipe(recipe)
+    with _changing_queue():
+        _check_queue(allowed, key, teacher)
+        kept = [run.path for run in _own_runs()]
+        mine = [] if teacher else [path for path in kept if _owner(path) == limits.hashed(key)]
+        allowed.check_kept(kept, mine)
         folder = runs.new_folder(recipe_name)
-        _spawn(folder, [recipe_name, *options, f"--title={title}"])
-    return folder
+        try:
+            if key:
+                runs.write_atomic(folder / "owner", limits.hashed(key).encode())
+            info = {
+                "format": runs.FORMAT,
+                "title": checked_title(title) or recipe.title,
+                "parent": parent,
+                "created": runs.now(),
+                "recipe_name": recipe_name,
+                "recipe": recipes.to_json(recipe),
+                "parameters": {},  # Counted when the networks are built.
+                "resolved": None,
+                "versions": {"python": platform.python_version()},
+                "data": None,
+            }
+            _enqueue(folder.name, recipe, lambda: runs.write_json(folder / "recipe.json", info))
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+    return runs.open_run(folder)
 
 
-def resume(run: Run) -> None:
-    """Goes on with a stopped training. Raises JobError."""
-    if not run.resumable():
-        raise JobError(f"{run.title} has nothing to resume from; start it anew.")
-    with _one_at_a_time():
-        _spawn(run.path, [run.info["recipe_name"], "--resume"])
+def resume(run: Run, *, key: str = "", teacher: bool = False) -> None:
+    """Puts a run that was stopped, or failed, into the queue again. Raises JobError."""
+    allowed = Limits.from_environment()
+    allowed.check_recipe(run.recipe)
+    with _changing_queue(), _alone(run):
+        if run.status().state not in ("stopped", "failed"):
+            raise JobError(f"{run.title} has nothing to go on with; train it anew.")
+        _check_queue(allowed, key, teacher)
+        before = run.status()
+
+        def prepare() -> None:
+            (run.path / "stop").unlink(missing_ok=True)
+
+        try:
+            _enqueue(run.id, run.recipe, prepare)
+        except BaseException:
+            runs.write_status(run.path, before)
+            raise
 
 
 def stop(run: Run) -> None:
-    """Asks the trainer to stop after its running step."""
+    """Ends a training after its running step, or takes it out of the queue. Raises JobError."""
     if run.shipped:
         raise JobError(f"{run.title} ships with genmodels and is not in training.")
-    runs.request_stop(run.path)
+    try:
+        with _alone(run):
+            if run.status().state == "waiting":
+                ended = Status("stopped", "taken out of the queue", epochs=run.recipe.epochs)
+                runs.write_status(run.path, ended)
+    except JobError:
+        if not run.path.is_dir():
+            raise
+        runs.request_stop(run.path)  # A worker has it.
+
+
+def delete(run: Run) -> None:
+    """Removes a run and all its files. Raises JobError while it trains, or when it ships."""
+    if run.shipped:
+        raise JobError(f"{run.title} ships with genmodels; only your own runs can be deleted.")
+    with _alone(run):
+        # Renamed first: a half-deleted run would be shown as a damaged one.
+        grave = run.path.with_name(f".deleted-{run.id}")
+        run.path.rename(grave)
+    shutil.rmtree(grave)
+
+
+def retitle(run: Run, title: str) -> None:
+    """Gives a run another name for people; its id stays. Raises JobError."""
+    if run.shipped:
+        raise JobError(f"{run.title} ships with genmodels and keeps its name.")
+    title = checked_title(title)
+    if not title:
+        raise JobError("a title needs at least one letter.")
+    runs.change_info(run.path, title=title)
+
+
+def checked_title(title: str) -> str:
+    """Without what cannot be seen. Raises JobError when it is too long."""
+    title = " ".join("".join(letter if letter.isprintable() else " " for letter in title).split())
+    if len(title) > LONGEST_TITLE:
+        raise JobError(f"a title has at most {LONGEST_TITLE} letters, not {len(title)}.")
+    return title
+
+
+def control(run: Run, *, key: str, teacher: bool) -> bool:
+    """Whether a person may stop, resume, delete or rename a run.
+
+    Theirs they may, a teacher all; a run that nobody's key started, anybody may where no
+    teacher's passcode is set.
+    """
+    if run.shipped:
+        return False
+    owner = _owner(run.path)
+    if teacher or (owner is None and not limits.has_teacher()):
+        return True
+    return bool(key) and owner == limits.hashed(key)
+
+
+def waiting() -> list[Run]:
+    """The runs that wait, the next one first."""
+    tickets = [
+        (status.ticket or 0, run.id, run)
+        for run in _own_runs()
+        if (status := run.status()).state == "waiting"
+    ]
+    return [run for *_, run in sorted(tickets)]
+
+
+def training() -> list[Run]:
+    """The runs in training, on whichever machine."""
+    return [run for run in _own_runs() if run.status().state == "training"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A run in the queue."""
+
+    run: Run
+    number: int
+    """1 is the next one."""
+    seconds_until_start: float | None
+    """By what trainings of the same recipes took; None where one before it is unknown."""
+
+
+def places() -> list[Place]:
+    """The queue, the next one first, from one look at all runs."""
+    own: list[tuple[Run, Status]] = []
+    pace: dict[str, float] = {}
+    for run in runs.list_runs():
+        if isinstance(run, Damaged):
+            continue
+        status = run.status()
+        if not run.shipped:
+            own.append((run, status))
+        name = run.info["recipe_name"]
+        measured = seconds_per_image(run, status)
+        if name and measured and (name not in pace or not run.shipped):
+            pace[name] = measured
+
+    def left(run: Run, status: Status) -> float | None:
+        if status.seconds_left is not None:
+            return status.seconds_left
+        seconds = pace.get(run.info["recipe_name"] or "")
+        images = run.recipe.train_limit or TRAIN_IMAGES[run.recipe.dataset]
+        return seconds and seconds * images * (run.recipe.epochs - status.epoch)
+
+    busy = [left(run, status) for run, status in own if status.state == "training"]
+    before = sum(seconds or 0 for seconds in busy)
+    known = None not in busy
+    found = []
+    queue = [(run, status) for run, status in own if status.state == "waiting"]
+    queue.sort(key=lambda pair: (pair[1].ticket or 0, pair[0].id))
+    for number, (run, status) in enumerate(queue, 1):
+        found.append(Place(run, number, before / max(1, len(busy)) if known else None))
+        seconds = left(run, status)
+        known = known and seconds is not None
+        before += seconds or 0
+    return found
+
+
+def seconds_per_image(run: Run, status: Status) -> float | None:
+    """Of the last epoch, its validation included; None when there was none."""
+    images = ((run.info["data"] or {}).get("train") or {}).get("images")
+    last = [line for line in run.metrics() if line["epoch"] == status.epoch]
+    if not images or not last or not status.epoch:
+        return None
+    return sum(line.get("seconds", 0) for line in last) / images
+
+
+def _enqueue(run_id: str, recipe: Recipe, prepare: Callable[[], None]) -> None:
+    """Draws a ticket for a run that `prepare` makes ready, and sends its name."""
+    tickets = [run.status().ticket or 0 for run in waiting()]
+    folder = folders.runs() / run_id
+    prepare()
+    epoch = runs.open_run(folder).status().epoch
+    ticket = max(tickets, default=0) + 1
+    runs.write_status(folder, Status("waiting", epoch=epoch, epochs=recipe.epochs, ticket=ticket))
+    delivery.send(run_id)
+
+
+def _check_queue(allowed: Limits, key: str, teacher: bool) -> None:
+    queue = waiting()
+    mine = [] if teacher else [run for run in queue if _owner(run.path) == limits.hashed(key)]
+    allowed.check_queue(queue, mine)
+
+
+def _own_runs() -> list[Run]:
+    return [run for run in runs.list_runs() if isinstance(run, Run) and not run.shipped]
+
+
+def _owner(folder: Path) -> str | None:
+    try:
+        return (folder / "owner").read_text()
+    except FileNotFoundError:
+        return None
 
 
 @contextlib.contextmanager
-def _one_at_a_time() -> Iterator[None]:
-    """Held while a training is started, so that two sessions do not start two."""
+def _changing_queue() -> Iterator[None]:
+    """Held while tickets are drawn, so that no two runs get the same place."""
     folders.runs().mkdir(parents=True, exist_ok=True)
-    with FileLock(folders.runs() / ".start.lock", timeout=START_SECONDS):
-        running = current()
-        if running:
-            raise JobError(f"{running.title} is in training; wait for it or stop it, then start.")
-        yield
+    try:
+        with FileLock(folders.runs() / ".queue.lock", timeout=30):
+            yield
+    except Timeout as error:
+        raise JobError("the queue is busy; try again in a moment.") from error
+    except OSError as error:
+        raise JobError(f"{folders.runs()} cannot be written ({error.strerror}).") from error
 
 
-def _spawn(folder: Path, arguments: list[str]) -> None:
-    """Starts train.py and waits until it holds its run. Raises JobError with what it said."""
-    log = folders.cache() / "logs" / f"{folder.name}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, str(folders.REPOSITORY / "train.py"), *arguments]
-    with log.open("wb") as file:
-        child = subprocess.Popen(
-            [*command, f"--run-dir={folder}"],
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    # The ended ones are collected here, so that none stays behind as a zombie.
-    _children[:] = [other for other in _children if other.poll() is None] + [child]
-    deadline = time.monotonic() + START_SECONDS
-    while not ((folder / "recipe.json").exists() and runs.is_locked(folder)):
-        if child.poll() is not None:
-            if child.returncode == 0:
-                return  # So short that it is over already.
-            last = log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
-            raise JobError(f"The training ended at once: {last[-1].removeprefix('train.py: ')}")
-        if time.monotonic() > deadline:
-            child.kill()
-            raise JobError(f"The training did not start within {START_SECONDS} s; see {log}.")
-        time.sleep(0.1)
+@contextlib.contextmanager
+def _alone(run: Run) -> Iterator[None]:
+    """Held while a run is changed that no worker may take. Raises JobError when one has it."""
+    if not run.path.is_dir():
+        raise JobError(f"{run.title} was deleted meanwhile.")
+    try:
+        with runs.claim(run.path).acquire(blocking=False), runs.lock(run.path).acquire(timeout=1):
+            yield
+    except Timeout as error:
+        raise JobError(f"{run.title} is in training; stop it first.") from error

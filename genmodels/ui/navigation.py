@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from genmodels.ui import shell
+from genmodels.ui import shell, training_view
 
 PAGES = (
     ("home", "Home", "home"),
@@ -28,3 +28,4 @@ if __name__ == "__main__":
         position="top",
     )
     shell.run(page)
+    training_view.announce()

@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from .. import runs
 from ..errors import RunError
+from . import visitor
 
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 # The address changes with the content, so a browser never has to ask again.
@@ -63,9 +64,12 @@ def serve_sample(request: Request) -> Response:
     return Response(content, media_type="image/webp", headers=headers)
 
 
-async def name_backend(request: Request, call_next) -> Response:
-    """Tells Streamlit's page where its server is. It would guess from the address otherwise, and
-    a page such as /sample would begin with two requests that fail, red in the console."""
+async def prepare_page(request: Request, call_next) -> Response:
+    """Gives a browser its key (see `visitor`), and tells Streamlit's page where its server is.
+
+    It would guess that from the address otherwise, and a page such as /sample would begin with
+    two requests that fail, red in the console.
+    """
     if "text/html" not in request.headers.get("accept", ""):
         return await call_next(request)
     # Plain text is asked for, since Streamlit compresses before this sees it.
@@ -78,10 +82,14 @@ async def name_backend(request: Request, call_next) -> Response:
     script = f"<script>window.__streamlit={{BACKEND_BASE_URL:location.origin+{_base()!r}}}</script>"
     body = body.replace(b"<head>", b"<head>" + script.encode(), 1)
     kept = {name: value for name, value in answer.headers.items() if name != "content-length"}
-    return Response(body, answer.status_code, kept)
+    page = Response(body, answer.status_code, kept)
+    if not visitor.KEY.fullmatch(request.cookies.get(visitor.COOKIE, "")):
+        forwarded = request.headers.get("x-forwarded-proto", request.url.scheme)
+        page.headers.append("set-cookie", visitor.set_cookie(forwarded == "https"))
+    return page
 
 
-MIDDLEWARE = [Middleware(BaseHTTPMiddleware, dispatch=name_backend)]
+MIDDLEWARE = [Middleware(BaseHTTPMiddleware, dispatch=prepare_page)]
 """For `st.App(..., middleware=MIDDLEWARE)`."""
 
 ROUTES = [

@@ -1,8 +1,10 @@
 """What stands around every page: mistakes become a sentence, faults an apology with a reference."""
 
+import contextlib
 import logging
 import secrets
 import traceback
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import streamlit as st
@@ -10,8 +12,19 @@ from streamlit.navigation.page import Page
 
 from .. import folders
 from ..errors import GenmodelsError
+from ..jobs import worker
 
 log = logging.getLogger("genmodels")
+
+
+@contextlib.asynccontextmanager
+async def lifespan(app: st.App) -> AsyncIterator[None]:
+    """Keeps the worker that trains, as long as the app runs."""
+    try:
+        worker.supervise()
+    except GenmodelsError as error:  # The Train page says it too.
+        log.error("no training here: %s", error)
+    yield
 
 
 def page(name: str) -> Path:

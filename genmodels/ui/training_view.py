@@ -1,58 +1,201 @@
-"""A training to watch: progress, time left, live curve and samples, stop and resume."""
+"""A training to watch: its place, progress, time left, live curve and samples; what one can do."""
 
 import streamlit as st
 
 from .. import figures, jobs, runs
+from ..errors import RunError
+from ..recipes import RECIPES, field_types
 from ..runs import Run, Status
-from . import shared, shell
+from . import shared, shell, visitor
+from .permission import is_teacher
 from .shell import plain
+
+ACTIVE = ("waiting", "training")
+ENDS = {"done": "is trained", "failed": "failed", "stopped": "was stopped"}
+
+
+@st.cache_resource(ttl=1, show_spinner=False)
+def places() -> list[jobs.Place]:
+    """The queue, read once a second for all sessions."""
+    return jobs.places()
+
+
+def is_mine(run: Run) -> bool:
+    """Whether this person may stop, resume, delete and rename the run."""
+    return jobs.control(run, key=visitor.key(), teacher=is_teacher())
+
+
+def follow(run: Run) -> None:
+    """Tells this session when the run is over, whatever page it is on."""
+    st.session_state.setdefault("followed", set()).add(run.id)
+
+
+def announce() -> None:
+    """On every page: a toast when a training of this session is over."""
+    if st.session_state.get("followed"):
+        st.fragment(_announce, run_every=3)()
+
+
+def _announce() -> None:
+    for run_id in list(st.session_state["followed"]):
+        try:
+            run = runs.find(run_id)
+            state = run.status().state
+        except RunError:
+            state, run = "gone", None
+        if state in ACTIVE:
+            continue
+        st.session_state["followed"].discard(run_id)
+        if run is not None and state in ENDS:
+            st.toast(f"{plain(run.title)} {ENDS[state]}.", icon=":material/notifications:")
 
 
 def watch(run: Run, allowed: bool) -> None:
-    """Shows a run; while it trains, again every second."""
-    training = run.status().state == "training"
-    st.fragment(_view, run_every=1.0 if training else None)(run.path.name, allowed, training)
+    """Shows a run; while it waits or trains, again every second."""
+    state = run.status().state
+    st.fragment(_view, run_every=1.0 if state in ACTIVE else None)(run.id, allowed, state)
 
 
-def _view(run_id: str, allowed: bool, training: bool) -> None:
-    run = runs.find(run_id)
+def queue_table() -> None:
+    """Who waits, and for how long about."""
+    st.fragment(_queue_table, run_every=2.0)()
+
+
+def _queue_table() -> None:
+    queue = places()
+    if not queue:
+        return
+    st.subheader(f"Queue: {len(queue)} waiting", anchor=False)
+    rows = [
+        {
+            "place": place.number,
+            "training": place.run.title,
+            "yours": is_mine(place.run),
+            "starts in about": _about(place.seconds_until_start),
+        }
+        for place in queue
+    ]
+    st.dataframe(rows, hide_index=True)
+
+
+def _about(seconds: float | None) -> str:
+    return "not known yet" if seconds is None else duration(seconds) if seconds else "a moment"
+
+
+def _view(run_id: str, allowed: bool, state: str) -> None:
+    try:
+        run = runs.find(run_id)
+    except RunError:
+        st.info("This run was deleted.", icon=":material/delete:")
+        return
     status = run.status()
-    if training and status.state != "training":
-        st.rerun()  # The whole page: the form opens again.
+    if status.state != state:
+        st.rerun()  # The whole page: other buttons, another pace.
     st.subheader(plain(run.title), anchor=False)
     _say(run, status)
-    left, right = st.columns([2, 1])
-    with left:
-        metrics = run.metrics()
-        names = figures.quantities(metrics)
-        if any(line["epoch"] for line in metrics):
-            figure = figures.learning_curves([(run, metrics)], names[0])
-            st.plotly_chart(figure, key="live", alt=f"{figures.TITLES[names[0]]} so far")
-        elif training:
-            st.caption("The curve begins after the first epoch.")
-    with right:
-        picture = shared.last_picture(run, rows=8)
-        if picture:
-            st.image(picture, width="stretch", alt="The newest samples of the training")
-            st.caption(f"The same 64 latents after {max(run.samples()):,} images")
+    metrics = run.metrics()
+    picture = shared.last_picture(run, rows=8)
+    if picture or any(line["epoch"] for line in metrics):
+        left, middle, right = st.columns([2, 1, 1])
+        with left:
+            _curve(run, status, metrics)
+        with middle:
+            if picture:
+                st.image(picture, width="stretch", alt="The newest samples of the training")
+                st.caption(f"The same 64 latents after {max(run.samples()):,} images")
+        with right:
+            _parent(run)
+    _controls(run, status, allowed and is_mine(run))
+
+
+def _curve(run: Run, status: Status, metrics: list[dict]) -> None:
+    names = figures.quantities(metrics)
+    if any(line["epoch"] for line in metrics):
+        figure = figures.learning_curves([(run, metrics)], names[0])
+        st.plotly_chart(figure, key="live", alt=f"{figures.TITLES[names[0]]} so far")
+    elif status.state == "training":
+        st.caption("The curve begins after the first epoch.")
+
+
+def _parent(run: Run) -> None:
+    """The samples of the run that this one varies, to compare with."""
+    try:
+        parent = runs.find(run.info.get("parent") or "")
+        picture = shared.last_picture(parent, rows=8)
+    except RunError:  # It varies none, or that one was deleted.
+        return
+    if picture:
+        st.image(picture, width="stretch", alt=f"Samples of {parent.title}, to compare with")
+        st.caption(f"For comparison: {plain(parent.title)}, {parent.status().epoch} epochs")
+
+
+def _controls(run: Run, status: Status, mine: bool) -> None:
     with st.container(horizontal=True):
-        if training and st.button("Stop", icon=":material/stop:", disabled=not allowed):
-            jobs.stop(run)
-            st.toast("Asked to stop; it ends after the running step.")
-        resumable = not training and run.resumable()
-        if resumable and st.button("Resume", icon=":material/play_arrow:", disabled=not allowed):
-            with st.spinner("Starting"):
-                jobs.resume(run)
+        active = status.state in ACTIVE
+        if active:
+            label = "Take out of the queue" if status.state == "waiting" else "Stop"
+            if st.button(label, icon=":material/stop:", disabled=not mine):
+                jobs.stop(run)
+                if status.state == "training":
+                    st.toast("Asked to stop; it ends after the running step.")
+        elif status.state in ("stopped", "failed") and st.button(
+            "Resume", icon=":material/play_arrow:", disabled=not mine
+        ):
+            jobs.resume(run, key=visitor.key(), teacher=is_teacher())
+            follow(run)
+            places.clear()
             st.rerun()
-        if not training:
-            st.page_link(
-                shell.page("curves"), label="Learning curves", query_params={"runs": run.id}
+        if run.info["recipe_name"] in RECIPES:
+            st.button(
+                "Duplicate with changes",
+                icon=":material/content_copy:",
+                on_click=duplicate,
+                args=(run,),
+                help="Fills the form below with this run's settings.",
             )
+        if mine:
+            with st.popover("Rename", icon=":material/edit:"):
+                title = st.text_input("Title", run.title, max_chars=jobs.LONGEST_TITLE)
+                if st.button("Save", key="rename", disabled=title == run.title):
+                    jobs.retitle(run, title)
+                    st.rerun()
+            if not active:
+                with st.popover("Delete", icon=":material/delete:"):
+                    st.markdown("Its weights, curves and samples go for good.")
+                    if st.button("Delete for good", key="delete", type="primary"):
+                        jobs.delete(run)
+                        st.session_state.pop("run", None)
+                        st.rerun()
+        if run.metrics():
+            compared = [run.info["parent"]] if run.info.get("parent") else []
+            st.page_link(
+                shell.page("curves"),
+                label="Learning curves",
+                query_params={"runs": [*compared, run.id]},
+            )
+        if any(run.path.glob("*.safetensors")):
             st.page_link(shell.page("sample"), label="Sample", query_params={"model": run.id})
+
+
+def duplicate(run: Run) -> None:
+    """Fills the form with a run's recipe. A callback: it runs before the form is drawn."""
+    name = run.info["recipe_name"]
+    st.session_state["recipe"] = name
+    st.session_state["parent"] = run.id
+    for field in field_types(type(run.recipe)):
+        st.session_state[f"{name}-{field}"] = getattr(run.recipe, field)
 
 
 def _say(run: Run, status: Status) -> None:
     """The state of a training in words and, while it runs, as a bar."""
+    if status.state == "waiting":
+        place = next((place for place in places() if place.run.id == run.id), None)
+        if place is None or runs.is_claimed(run.path):
+            st.progress(0.0, "Starting")
+        else:
+            about = _about(place.seconds_until_start)
+            st.info(f"Place {place.number} in the queue · starts in about {about}")
+        return
     if status.state != "training":
         ends = {"done": st.success, "failed": st.error}
         reason = f": {status.reason}" if status.reason else ""

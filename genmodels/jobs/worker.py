@@ -1,0 +1,223 @@
+"""Trains what the queue delivers, one run at a time, each as a process group of its own.
+
+A worker that was killed leaves its training alone at work; the next worker of its name waits
+for that one to end before it takes another.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import platform
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from .. import folders, runs
+from ..errors import GenmodelsError, RunError
+from . import delivery, waiting
+from .limits import JobError, Limits, permission
+
+EMBEDDED = "app"
+"""The name of the worker that the app itself keeps."""
+GRACE_SECONDS = 15
+"""From the request to stop to SIGTERM, and from there to SIGKILL: torch takes seconds to load."""
+POLL_SECONDS = 0.3
+KEEP_SECONDS = 2
+
+log = logging.getLogger("genmodels.jobs")
+_supervising = threading.Lock()
+_children: list[subprocess.Popen] = []
+"""The app's worker, or the one that ended last: kept to be collected."""
+
+
+class _Own:
+    """What this process is, where it is a worker."""
+
+    name = EMBEDDED
+    busy = threading.Event()
+
+
+_own = _Own()
+
+
+def work(name: str, parent: int | None = None) -> None:
+    """Is the worker of that name until it is ended; with a parent, until that one has gone and
+    nothing is left to do. Raises JobError when there is one of the name already."""
+    _own.name = name
+    folders.runs().mkdir(parents=True, exist_ok=True)
+    try:
+        with _worker_lock(name).acquire(blocking=False):
+            # What waits is delivered again: a message may have been lost, the run is not.
+            delivery.pending()
+            threading.Thread(target=_keep_delivering, args=(parent,), daemon=True).start()
+            adopt(name)
+            delivery.queue().create_consumer(
+                workers=1, periodic=False, max_delay=1.0, check_worker_health=False
+            ).run()
+    except Timeout as error:
+        raise JobError(f"a worker named {name} is at work; give this one another name.") from error
+
+
+def train(run_id: str) -> None:
+    """Trains a run that waits; does nothing for one that does not wait any more."""
+    try:
+        run = runs.find(run_id)
+        with runs.claim(run.path).acquire(blocking=False):
+            if run.status().state != "waiting":
+                return
+            process = _spawn(run)
+            _attend(run.path, process)
+    except (Timeout, RunError, FileNotFoundError) as error:
+        # Another worker has it, or it was deleted.
+        log.info("%s is not trained: %s", run_id, error)
+
+
+def adopt(name: str) -> None:
+    """Waits for the training that an earlier worker of this name left behind."""
+    for path in folders.runs().glob("*/trainer.json"):
+        trainer = _read(path)
+        if trainer and trainer["worker"] == name and runs.is_locked(path.parent):
+            log.info("%s goes on in process %s", path.parent.name, trainer["pid"])
+            _attend(path.parent, None)
+
+
+def supervise() -> None:
+    """Keeps a worker beside the app, in a thread, where training is allowed and no Redis is
+    named: then the workers are elsewhere."""
+    if permission() == "off" or delivery.redis_url():
+        return
+
+    def keep() -> None:
+        while True:
+            keep_worker()
+            time.sleep(KEEP_SECONDS)
+
+    threading.Thread(target=keep, daemon=True, name="genmodels worker").start()
+
+
+def keep_worker() -> None:
+    """Starts the app's worker unless there is one, of this app or of another."""
+    with _supervising:
+        if any(child.poll() is None for child in _children):
+            return
+        folders.runs().mkdir(parents=True, exist_ok=True)
+        try:
+            with _worker_lock(EMBEDDED).acquire(blocking=False):
+                pass
+        except Timeout:
+            return
+        options = [f"--name={EMBEDDED}", f"--parent={os.getpid()}"]
+        with _log("worker").open("ab") as file:
+            child = subprocess.Popen(
+                [sys.executable, "-m", "genmodels.jobs", *options],
+                cwd=folders.REPOSITORY,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        _children[:] = [child]
+
+
+def _keep_delivering(parent: int | None) -> None:
+    """Puts back what waits and is in no message, and ends a worker whose app has gone."""
+    while True:
+        try:
+            queue, sent = waiting(), delivery.pending()
+            for run in queue:
+                if run.id not in sent and not runs.is_claimed(run.path):
+                    delivery.send(run.id)
+            if parent and os.getppid() != parent and not queue and not _own.busy.is_set():
+                os.kill(os.getpid(), signal.SIGTERM)
+        except GenmodelsError as error:
+            log.warning("%s", error)
+        time.sleep(KEEP_SECONDS)
+
+
+def _spawn(run: runs.Run) -> subprocess.Popen:
+    command = [sys.executable, str(folders.REPOSITORY / "train.py"), run.info["recipe_name"]]
+    with _log(run.id).open("ab") as file:
+        process = subprocess.Popen(
+            [*command, "--resume", f"--run-dir={run.path}"],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    trainer = {"worker": _own.name, "pid": process.pid, "host": platform.node()}
+    runs.write_json(run.path / "trainer.json", trainer)
+    return process
+
+
+def _attend(folder: Path, process: subprocess.Popen | None) -> None:
+    """Until the training is over; sees to it that it is, once that was asked for.
+
+    `process` is None for one that another worker started.
+    """
+    trainer = _read(folder / "trainer.json")
+    pid = process.pid if process else trainer["pid"] if trainer else None
+    latest = time.monotonic() + 60 * Limits.from_environment().minutes
+    signals = [signal.SIGTERM, signal.SIGKILL]
+    asked = None
+    _own.busy.set()
+    try:
+        while process.poll() is None if process else runs.is_locked(folder):
+            now = time.monotonic()
+            if now > latest and asked is None:
+                minutes = Limits.from_environment().minutes
+                runs.request_stop(folder, f"stopped at the limit of {minutes:,} minutes")
+            if asked is None and (folder / "stop").exists():
+                asked = now
+            if asked is not None and signals and now > asked + GRACE_SECONDS:
+                asked = now
+                _signal(pid, signals.pop(0))
+            time.sleep(POLL_SECONDS)
+        if folder.exists():
+            _settle(folder)
+    finally:
+        _own.busy.clear()
+
+
+def _settle(folder: Path) -> None:
+    """Gives a run an end whose trainer ended before it could write one."""
+    run = runs.open_run(folder)
+    status = run.status()
+    if status.state != "waiting":
+        return
+    said = _log(run.id).read_text(errors="replace").strip().splitlines() or ["it said nothing"]
+    reason = f"the training ended at once: {said[-1].removeprefix('train.py: ')}"
+    if (folder / "stop").exists():
+        reason = (folder / "stop").read_text() or "stopped on request"
+        runs.write_status(folder, runs.Status("stopped", reason, epochs=status.epochs))
+    else:
+        runs.write_status(folder, runs.Status("failed", reason, epochs=status.epochs))
+
+
+def _signal(pid: int | None, number: signal.Signals) -> None:
+    if pid is not None:
+        with contextlib.suppress(ProcessLookupError):  # It ended just now.
+            os.killpg(pid, number)
+
+
+def _worker_lock(name: str) -> FileLock:
+    return FileLock(folders.runs() / f".worker-{name}.lock")
+
+
+def _log(name: str) -> Path:
+    path = folders.cache() / "logs" / f"{name}.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _read(path: Path) -> dict | None:
+    try:
+        plain = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return plain if isinstance(plain, dict) and {"worker", "pid"} <= plain.keys() else None
