@@ -58,9 +58,10 @@ def learning_curves(curves: list[tuple[Run, list[dict[str, Any]]]], quantity: st
 
 def by_count(entry: dict[str, Any]) -> go.Figure:
     """A distance against the number of samples it was measured from, and its floor."""
-    last = {"samples": entry["samples"], "value": entry["value"]}
+    last = {name: entry[name] for name in ("samples", "value", "error")}
     points = [*entry["by_count"], last | {"floor": entry["floor"]["value"]}]
     counts = [point["samples"] for point in points]
+    errors = {"array": [point["error"] or 0 for point in points], "thickness": 1}
     figure = go.Figure()
     for name, key, colour in (
         ("samples", "value", COLOURS[0]),
@@ -73,6 +74,7 @@ def by_count(entry: dict[str, Any]) -> go.Figure:
             mode="lines+markers",
             line={"color": colour, "width": 2},
             marker={"size": 8},
+            error_y=errors if key == "value" else None,
             hovertemplate="%{y:.4g}",
         )
     figure.update_layout(LAYOUT, hovermode="x unified", height=360)

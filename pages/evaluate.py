@@ -73,10 +73,10 @@ def show_numbers(run: Run, entries: list[evaluation.Entry]) -> None:
 def show_counts(entries: list[evaluation.Entry]) -> None:
     """The distances against the number of samples."""
     st.markdown(
-        "The same samples, but only the first so many of them. The **Fréchet distance** falls "
-        "as they become more, though the model stays the same: a Gaussian fitted to few points "
-        "fits them too well. So compare values of equal numbers of samples only. The **kernel "
-        "distance** stays where it is, and merely becomes surer."
+        "The same samples, taken few at a time. Of few the **Fréchet distance** is larger, though "
+        "the model stays the same: a Gaussian fitted to few points fits them too well, real "
+        "pictures too. So compare values of equal numbers of samples only. The **kernel distance** "
+        "has no such bias; of few samples it is merely less sure (the bars are standard errors)."
     )
     measured = [entry for entry in entries if entry.get("by_count")]
     sources = list(dict.fromkeys(entry["features"] for entry in measured))

@@ -37,15 +37,13 @@ if st.session_state.get("show") in ids:
 if own:
     if st.session_state.get("run") not in ids:
         st.session_state.pop("run", None)
-    active = [run.id for run in own if run.status().state in training_view.ACTIVE]
+    active = [run for run in own if run.status().state in training_view.ACTIVE]
+    active.sort(key=lambda run: (not training_view.is_mine(run), run.status().state))
+    if active and "run" not in st.session_state and "run" not in st.query_params:
+        st.session_state["run"] = active[0].id
     names = {run.id: f"{run.title} · {run.id} · {run.status().state}" for run in own}
     chosen = st.selectbox(
-        "Training",
-        ids,
-        ids.index(active[-1]) if active else 0,
-        format_func=lambda run_id: names[run_id],
-        key="run",
-        bind="query-params",
+        "Training", ids, format_func=lambda run_id: names[run_id], key="run", bind="query-params"
     )
     training_view.watch(own[ids.index(chosen)], allowed)
     training_view.queue_table()
@@ -67,10 +65,11 @@ st.markdown(
     "One change each, to see what it was good for. Each takes a minute or two, and is shown "
     "beside the healthy run."
 )
-columns = st.columns(3)
-for number, variation in enumerate(VARIATIONS):
-    with columns[number % 3].container(border=True, height="stretch"):
-        st.markdown(f"**{variation.title}** · {variation.recipe_name}")
-        st.markdown(plain(variation.look_for))
-        if st.button("Train it", key=f"variation-{number}", disabled=not allowed):
-            submit(variation.recipe_name, variation.recipe, variation.title, variation.recipe_name)
+for start in range(0, len(VARIATIONS), 3):
+    for column, variation in zip(st.columns(3), VARIATIONS[start : start + 3], strict=False):
+        with column.container(border=True, height="stretch"):
+            st.markdown(f"**{variation.title}** · {variation.recipe_name}")
+            st.markdown(plain(variation.look_for))
+            if st.button("Train it", key=f"break {variation.title}", disabled=not allowed):
+                name, recipe = variation.recipe_name, variation.recipe
+                submit(name, recipe, variation.title, parent=name)

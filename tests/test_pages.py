@@ -155,7 +155,7 @@ def test_a_distance_is_drawn_against_the_number_of_samples(app):
         )
     )
     values = figure.to_dict()["data"][0]["y"]
-    assert values == sorted(values, reverse=True)
+    assert values[0] > values[2] > values[-1]
     app.selectbox(key="model").set_value("gan-mnist").run()
     assert not app.exception
 

@@ -54,7 +54,9 @@ __all__ = [
 SURE = 0.9
 """The probability of its class from which a classifier counts as sure of a sample."""
 COUNTS = (100, 200, 500, 1000, 2000, 5000)
-"""Parts of the samples that are measured too, to see what their number does."""
+"""Numbers of samples that are measured too, to see what the number does."""
+PARTS = 5
+"""How many parts of so many samples are averaged at most."""
 COVERED = 0.1
 """A class is covered when it has this part, or more, of an equal share of the sure samples."""
 
@@ -200,23 +202,34 @@ def measure(generated: Statistics, real: Statistics, extractor: Extractor) -> Me
 def by_count(
     generated: Statistics, others: Statistics, real: Statistics
 ) -> dict[str, list[dict[str, Any]]]:
-    """Both distances of the first so many samples, for each of `COUNTS`, and their floors."""
+    """Both distances of fewer samples, for each of `COUNTS`, and their floors.
+
+    Each is the mean over up to `PARTS` disjoint parts of the samples, its error the mean's.
+    """
     counts = [count for count in COUNTS if count < min(generated.count, others.count)]
     measures = {
-        "frechet": statistics.frechet,
-        "kernel": lambda some, real: kernel_distance(some.features, real.features),
+        "frechet": lambda some: statistics.frechet(some, real).value,
+        "kernel": lambda some: kernel_distance(some.features, real.features).value,
     }
-    return {
-        metric: [
-            {
-                "samples": count,
-                "value": measure(generated.first(count), real).value,
-                "floor": measure(others.first(count), real).value,
-            }
-            for count in counts
-        ]
-        for metric, measure in measures.items()
-    }
+    found: dict[str, list[dict[str, Any]]] = {}
+    for metric, measure in measures.items():
+        found[metric] = []
+        for count in counts:
+            values, floors = (
+                torch.tensor([measure(part) for part in whole.parts(count, PARTS)])
+                for whole in (generated, others)
+            )
+            error = values.std().item() / len(values) ** 0.5 if len(values) > 1 else None
+            found[metric].append(
+                {
+                    "samples": count,
+                    "parts": len(values),
+                    "value": values.mean().item(),
+                    "error": error,
+                    "floor": floors.mean().item(),
+                }
+            )
+    return found
 
 
 def spread(generated: Statistics, real: Statistics) -> Estimate:

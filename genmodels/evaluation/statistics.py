@@ -37,11 +37,14 @@ class Statistics:
         """The symmetric root of the covariance."""
         return distances.root(self.covariance)
 
-    def first(self, count: int) -> "Statistics":
-        """Of the first samples alone, up to `KEPT` of them."""
-        stream = Stream()
-        stream.add(self.features[:count])
-        return stream.result()
+    def parts(self, count: int, most: int) -> list["Statistics"]:
+        """Of the first `count` samples, the next `count` and so on: at most so many parts."""
+        streams = []
+        for features in self.features.split(count)[:most]:
+            if len(features) == count:
+                streams.append(Stream())
+                streams[-1].add(features)
+        return [stream.result() for stream in streams]
 
     @property
     def singular(self) -> bool:
