@@ -49,6 +49,8 @@ def serving(folder: Path, script: Path, places: dict[str, str], *options: str) -
                 time.sleep(0.2)
         yield address
     finally:
+        for recipe in Path(places.get("runs", folder / "nowhere")).glob("*/recipe.json"):
+            recipe.with_name("stop").write_text("the test is over")  # Trainings outlive the app.
         process.terminate()
         process.wait(20)
 

@@ -92,7 +92,7 @@ def training_server(tmp_path_factory, data_folder):
 
 def test_a_training_is_started_watched_stopped_and_resumed(page, training_server):
     # Far more epochs than there is time for, on few images: it runs until it is stopped.
-    short = "recipe=vae-mnist&vae-mnist-epochs=5000&vae-mnist-train_limit=1280"
+    short = "recipe=vae-mnist&vae-mnist-epochs=900&vae-mnist-train_limit=1280"
     open_page(page, f"{training_server}/train?{short}", "h1, h2")
     page.get_by_role("button", name="Start training").click()
     page.wait_for_selector("text=/Epoch [2-9]/", timeout=90_000)
@@ -109,9 +109,39 @@ def test_a_training_is_started_watched_stopped_and_resumed(page, training_server
     stopped = page.get_by_text(re.compile("Stopped after"))
     stopped.wait_for(timeout=60_000)
     page.get_by_role("button", name="Resume").click()
-    page.wait_for_selector("text=/Epoch [0-9]+ of 5000/", timeout=90_000)
+    page.wait_for_selector("text=/Epoch [0-9]+ of 900/", timeout=90_000)
     page.get_by_role("button", name="Stop").click()
     stopped.wait_for(timeout=60_000)
+    assert page.traffic.trouble == []
+
+
+def test_a_second_training_waits_its_turn_and_belongs_to_its_person(
+    browser, page, training_server
+):
+    long = "recipe=vae-mnist&vae-mnist-epochs=900&vae-mnist-train_limit=1280"
+    open_page(page, f"{training_server}/train?{long}", "h1, h2")
+    page.get_by_role("button", name="Start training").click()
+    page.wait_for_selector("text=/Epoch [0-9]+ of 900/", timeout=90_000)
+
+    other = browser.new_context().new_page()
+    other.set_default_timeout(60_000)
+    open_page(other, f"{training_server}/train", "text=/Epoch/")
+    assert other.get_by_role("button", name="Stop").is_disabled()
+    open_page(other, f"{training_server}/train?{long}", "h1, h2")
+    other.get_by_role("textbox", name="Title").fill("<b>theirs</b>")
+    other.get_by_role("button", name="Start training").click()
+    other.get_by_text(re.compile("Place 1 in the queue")).wait_for()
+    assert other.get_by_role("heading", name="<b>theirs</b>").count() == 1
+    # Theirs waits until the first is stopped; then it is trained, and can be taken away again.
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_text(re.compile("was stopped")).wait_for()  # The toast.
+    other.wait_for_selector("text=/Epoch [0-9]+ of 900/", timeout=90_000)
+    other.get_by_role("button", name="Stop").click()
+    other.get_by_text(re.compile("Stopped after")).wait_for(timeout=60_000)
+    other.get_by_role("button", name="Delete", exact=True).click()
+    other.get_by_role("button", name="Delete for good").click()
+    other.get_by_role("heading", name="<b>theirs</b>").wait_for(state="detached")
+    other.context.close()
     assert page.traffic.trouble == []
 
 

@@ -176,7 +176,7 @@ def test_samples_stand_beside_their_nearest_training_images(app, by):
     app.query_params["by"] = by
     open_page(app, "evaluate")
     assert not app.error
-    assert len(app.get("imgs")) == 10
+    assert len(app.image) == 10
     assert "Median distance" in texts(app)
 
 
