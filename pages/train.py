@@ -1,9 +1,12 @@
 """Start a training, watch it, stop it, go on with it."""
 
+import dataclasses
+
 import streamlit as st
 
 from genmodels import jobs, recipes
 from genmodels.ui import shared
+from genmodels.ui.own_pictures import choose_pictures
 from genmodels.ui.permission import may_compute
 from genmodels.ui.recipe_form import recipe_form
 from genmodels.ui.training_view import watch
@@ -21,7 +24,9 @@ else:
     names = [name for name, recipe in recipes.RECIPES.items() if not recipe.hidden]
     name = st.selectbox("Recipe", names, key="recipe", bind="query-params")
     st.caption(recipes.RECIPES[name].title)
+    chosen = choose_pictures(recipes.named(name).dataset, disabled=not allowed)
     recipe, possible = recipe_form(name, disabled=not allowed)
+    recipe = dataclasses.replace(recipe, pictures=chosen)
     if st.button("Start training", type="primary", disabled=not (allowed and possible)):
         with st.spinner("Starting", show_time=True):
             st.session_state["run"] = jobs.start(name, recipe).name  # shown when it is over
