@@ -61,6 +61,8 @@ SPLIT_SEED = 0
 HELD_OUT = 0.1
 WORKERS = min(4, os.cpu_count() or 1)
 """Threads that decode; each may hold a picture of `PIXELS`."""
+TOLD_EVERY = 16
+"""Pictures from one call of the progress to the next."""
 FORMAT = 1
 # Changes whenever the pictures below would come out different.
 PREPARATION = "upright, on white, shorter side resized with antialias, centre crop; tenth held out"
@@ -130,14 +132,7 @@ def from_folder(folder: Path, progress: Progress | None = None) -> PictureSet:
             _check_count(folder.name, len(entries))
         else:
             others += path.is_file()
-    entries.sort(key=lambda entry: entry.path)
-    digest = hashlib.sha256()
-    for done, entry in enumerate(entries, 1):
-        digest.update(f"{entry.path} {entry.size}\n".encode(errors="replace"))
-        with contextlib.suppress(OSError), entry.open() as file:
-            digest.update(file.read(PICTURE_BYTES))
-        progress("Reading the pictures", done, len(entries))
-    return _make(folder.name, digest.hexdigest(), entries, others, progress)
+    return _make(folder.name, entries, others, progress)
 
 
 def from_zip(file: IO[bytes], name: str, progress: Progress | None = None) -> PictureSet:
@@ -153,8 +148,7 @@ def from_zip(file: IO[bytes], name: str, progress: Progress | None = None) -> Pi
             f"{name} has {size / MB:,.0f} MB, and a zip may have {ZIP_BYTES // MB}; "
             "leave pictures out, or make them smaller."
         )
-    digest, most = _scan(file)
-    if most > ENTRIES:
+    if _most_entries(file) > ENTRIES:
         raise DataError(f"{name} holds more than {ENTRIES:,} files; zip the pictures alone.")
     with _open_zip(file, name) as archive:
         entries, others = [], 0
@@ -177,7 +171,7 @@ def from_zip(file: IO[bytes], name: str, progress: Progress | None = None) -> Pi
                 f"the pictures in {name} have more than {UNPACKED_BYTES // MB:,} MB unpacked; "
                 "make them smaller."
             )
-        return _make(PurePath(name).stem, digest, entries, others, progress)
+        return _make(PurePath(name).stem, entries, others, progress)
 
 
 def list_sets() -> list[PictureSet]:
@@ -269,18 +263,17 @@ def _check_count(name: str, count: int) -> None:
         raise DataError(f"{name} holds more than {PICTURES:,} pictures; leave some out.")
 
 
-def _scan(file: IO[bytes]) -> tuple[str, int]:
-    """The SHA-256 of a zip, and how many entries it can have at most.
+def _most_entries(file: IO[bytes]) -> int:
+    """How many entries a zip can have at most.
 
     zipfile makes an object of every entry when it opens a file, and the number that the file
     gives may be a lie: so their signatures are counted first.
     """
     file.seek(0)
-    digest, signatures = hashlib.sha256(), 0
+    signatures = 0
     while block := file.read(MB):
-        digest.update(block)
         signatures += block.count(b"PK\1\2")
-    return digest.hexdigest(), signatures
+    return signatures
 
 
 def _open_zip(file: IO[bytes], name: str) -> zipfile.ZipFile:
@@ -290,13 +283,24 @@ def _open_zip(file: IO[bytes], name: str) -> zipfile.ZipFile:
         raise DataError(f"{name} is no zip file, or a damaged one; make it again.") from error
 
 
-def _make(
-    title: str, digest: str, entries: list[Entry], others: int, progress: Progress
-) -> PictureSet:
+def _digest(entries: list[Entry], progress: Progress) -> str:
+    """The SHA-256 of the names and contents, and of what is made of them."""
+    digest = hashlib.sha256(PREPARATION.encode())
+    for done, entry in enumerate(entries, 1):
+        digest.update(f"\n{entry.path}\n".encode(errors="replace"))
+        # What cannot be read is found damaged below.
+        with contextlib.suppress(Exception), entry.open() as file:
+            digest.update(file.read(PICTURE_BYTES))
+        if done % TOLD_EVERY == 0 or done == len(entries):
+            progress("Reading the pictures", done, len(entries))
+    return digest.hexdigest()
+
+
+def _make(title: str, entries: list[Entry], others: int, progress: Progress) -> PictureSet:
     """Prepares and writes a set, unless it is there. Raises DataError."""
     title = _clean(title) or "pictures"
-    key = hashlib.sha256(f"{PREPARATION} {digest}".encode()).hexdigest()
-    set_id = f"{_slug(title)}-{key[:8]}"
+    entries.sort(key=lambda entry: entry.path)
+    set_id = f"{_slug(title)}-{_digest(entries, progress)[:8]}"
     with contextlib.suppress(DataError):
         return open_set(set_id)
     pixels = {
@@ -308,7 +312,9 @@ def _make(
     with ThreadPoolExecutor(WORKERS) as pool:
         for outcome in pool.map(prepare, range(len(entries))):
             outcomes.append(outcome)
-            progress("Preparing the pictures", len(outcomes), len(entries))
+            done = len(outcomes)
+            if done % TOLD_EVERY == 0 or done == len(entries):
+                progress("Preparing the pictures", done, len(entries))
     kept = [place for place, outcome in enumerate(outcomes) if outcome == "kept"]
     counts = Counter(outcomes)
     left_out = {"others": others} | {name: counts[name] for name in ("damaged", "too_large")}

@@ -26,7 +26,7 @@ else:
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     last = max(0, len(images) - SHOWN)
     if st.session_state.get("first", 0) > last:  # Chosen where there are more.
-        st.session_state.pop("first")
+        st.session_state["first"] = last
     first = left.number_input("First test image", 0, last, 0, key="first", bind="query-params")
     right.button(
         "Others",

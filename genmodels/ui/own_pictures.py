@@ -31,8 +31,9 @@ def choose_pictures(dataset: str, disabled: bool) -> str | None:
         _upload(disabled)
     title = DATASETS[dataset].title
     offered = [title, *(found.id for found in own_pictures.list_sets())]
-    if st.session_state.get(KEY) not in offered:  # Deleted, or another recipe's data set.
-        st.session_state.pop(KEY, None)
+    if st.session_state.get(KEY, title) not in offered:
+        # Deleted, or another recipe's data set. Set, not forgotten, so that the browser is told.
+        st.session_state[KEY] = title
     with chooser:
         chosen = st.selectbox(
             "Learn from", offered, key=KEY, bind="query-params", disabled=disabled
@@ -77,7 +78,7 @@ def _make(file: IO[bytes], name: str) -> None:
         with _making:
             made = own_pictures.from_zip(file, name, progress)
         st.session_state[KEY] = made.id
-        st.session_state[SAID] = False, plain(f"{made.id}: {made.about}.")
+        st.session_state[SAID] = False, plain(f"{made.id} is ready.")
     except GenmodelsError as error:
         st.session_state[SAID] = True, sentence(error)
 
