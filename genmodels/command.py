@@ -35,6 +35,9 @@ class Options:
         bool, Doc("Go on from the last committed epoch of --run-dir, with its recipe.")
     ] = False
     title: Annotated[str, Doc("A name for people; by default the recipe's.")] = ""
+    images: Annotated[
+        Path | None, Doc("A folder or a zip of own pictures to learn from: makes a set of them.")
+    ] = None
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -42,6 +45,8 @@ def main(arguments: Sequence[str]) -> int:
     folder = None
     try:
         name, recipe, options = parse(arguments)
+        if options.images is not None:
+            recipe = on_own_pictures(recipe, options.images)
         folder = prepare_folder(name, options)
         if options.resume:
             name, recipe = recorded(folder, recipe, arguments)
@@ -91,6 +96,28 @@ def parse(arguments: Sequence[str]) -> tuple[str, Recipe, Options]:
     return chosen, recipe, Options(**_part(both, Options))
 
 
+def on_own_pictures(recipe: Recipe, source: Path) -> Recipe:
+    """The recipe on the set of a folder or a zip. Raises RecipeError, DataError, RunError."""
+    if recipe.pictures is not None:
+        raise RecipeError("--images and --pictures both name own pictures; give one of them.")
+    # What no set can mend is told before one is made.
+    dataclasses.replace(recipe, pictures="made-below").check()
+    from tqdm import tqdm
+
+    from . import own_pictures
+
+    with tqdm(unit=" pictures", dynamic_ncols=True, leave=False) as bar:
+
+        def progress(what: str, done: int, total: int) -> None:
+            bar.set_description_str(what, refresh=False)
+            bar.total = total
+            bar.update(done - bar.n)
+
+        chosen = own_pictures.from_path(source, progress)
+    print(f"learning from the picture set {chosen.id}: {chosen.about}")
+    return dataclasses.replace(recipe, pictures=chosen.id)
+
+
 def prepare_folder(name: str, options: Options) -> Path:
     """The folder to train in: new, empty, or one to resume. Raises RecipeError."""
     folder = options.run_dir
@@ -124,6 +151,8 @@ def recorded(folder: Path, typed: Recipe, arguments: Sequence[str]) -> tuple[str
     if arguments[0] != name:
         raise RecipeError(f"{run.id} is a training of {name}; resume it under that name.")
     words = {word.split("=")[0].replace("_", "-") for word in arguments}
+    if "--images" in words:
+        words.add("--pictures")
     for field in recipes.field_types(type(typed)):
         given = "--" + field.replace("_", "-") in words
         if (

@@ -1,4 +1,4 @@
-"""Data sets, whole, as uint8 tensors in memory.
+"""Data sets and sets of own pictures, whole, as uint8 tensors in memory.
 
 torchvision reads and downloads them. Imagenette is resized and centre-cropped once, into the
 cache; the data folder may be read-only.
@@ -9,7 +9,7 @@ import os
 import urllib.error
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,9 +21,9 @@ from torch import Tensor
 from torchvision import datasets
 from torchvision.transforms import functional
 
-from . import folders
+from . import folders, own_pictures
 from .errors import DataError
-from .recipes import DATASETS
+from .recipes import DATASETS, Recipe
 from .runs import write_atomic
 
 Split = Literal["train", "val"]
@@ -43,14 +43,15 @@ PREPARATION = "shorter side to 64 with antialias, centre crop, RGB"
 class Images:
     """A split of a data set.
 
-    `pixels` is uint8 [n, channels, height, width], `labels` int64 [n]. `fingerprint` is the
-    SHA-256 of both; `source` says where they came from.
+    `pixels` is uint8 [n, channels, height, width], `labels` int64 [n] are places in `classes`.
+    `fingerprint` is the SHA-256 of pixels and labels; `source` says where they came from.
     """
 
     pixels: Tensor
     labels: Tensor
     fingerprint: str
     source: str
+    classes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -61,7 +62,7 @@ class Images:
             return self
         pixels, labels = self.pixels[:limit], self.labels[:limit]
         source = f"{self.source}, the first {limit}"
-        return Images(pixels, labels, _fingerprint(pixels, labels), source)
+        return Images(pixels, labels, fingerprint(pixels, labels), source, self.classes)
 
 
 def to_float(pixels: Tensor) -> Tensor:
@@ -77,6 +78,22 @@ def available(dataset: str, folder: Path | None = None) -> bool:
     return place.is_dir() and any(place.iterdir())
 
 
+def of(
+    recipe: Recipe, split: Split, folder: Path | None = None, progress: Progress | None = None
+) -> Images:
+    """The images a recipe learns from, or (val) those held out: own pictures or its data set.
+
+    `folder` is that of the data sets. Raises DataError.
+    """
+    if recipe.pictures is None:
+        return load(recipe.dataset, split, folder, progress)
+    chosen = own_pictures.open_set(recipe.pictures)
+    images = read_images(chosen.file(recipe.dataset, split))
+    if images is None:
+        raise DataError(f"the picture set {chosen.id} is damaged; delete it and make it again.")
+    return replace(images, classes=chosen.classes)
+
+
 def load(
     dataset: str, split: Split, folder: Path | None = None, progress: Progress | None = None
 ) -> Images:
@@ -88,9 +105,8 @@ def load(
     progress = progress or (lambda what, done, total: None)
     if folder.exists() and not folder.is_dir():
         raise DataError(f"{folder} is a file; name the folder that holds the data sets.")
-    if dataset == "mnist":
-        return _mnist(folder, split, progress)
-    return _imagenette(folder, split, progress)
+    read = _mnist if dataset == "mnist" else _imagenette
+    return replace(read(folder, split, progress), classes=DATASETS[dataset].classes)
 
 
 def _mnist(folder: Path, split: Split, progress: Progress) -> Images:
@@ -108,7 +124,7 @@ def _mnist(folder: Path, split: Split, progress: Progress) -> Images:
         ) from error
     pixels, labels = mnist.data[:, None].contiguous(), mnist.targets
     return Images(
-        pixels, labels, _fingerprint(pixels, labels), f"torchvision MNIST {split}, idx files"
+        pixels, labels, fingerprint(pixels, labels), f"torchvision MNIST {split}, idx files"
     )
 
 
@@ -131,17 +147,22 @@ def _imagenette(folder: Path, split: Split, progress: Progress) -> Images:
     )
     key = hashlib.sha256(f"{PREPARATION}\n{listing}".encode()).hexdigest()[:16]
     cached = folders.cache() / "data" / f"imagenette-{split}-{key}.safetensors"
-    images = _read_cached(cached)
+    images = read_images(cached)
     if images is None:
         images = _prepare(files, split, progress)
-        metadata = {"fingerprint": images.fingerprint, "source": images.source}
-        tensors = {"pixels": images.pixels, "labels": images.labels}
         cached.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(cached, save(tensors, metadata))
+        write_images(cached, images)
     return images
 
 
-def _read_cached(path: Path) -> Images | None:
+def write_images(path: Path, images: Images) -> None:
+    """Writes them for `read_images`, all but the names of the classes."""
+    metadata = {"fingerprint": images.fingerprint, "source": images.source}
+    write_atomic(path, save({"pixels": images.pixels, "labels": images.labels}, metadata))
+
+
+def read_images(path: Path) -> Images | None:
+    """What `write_images` wrote; None where it is missing or damaged."""
     if not path.exists():
         return None
     try:
@@ -149,9 +170,8 @@ def _read_cached(path: Path) -> Images | None:
             metadata = file.metadata() or {}
             pixels, labels = file.get_tensor("pixels"), file.get_tensor("labels")
     except (SafetensorError, OSError):
-        # A cache is made again, whatever happened to it.
         return None
-    if metadata.get("fingerprint") != _fingerprint(pixels, labels):
+    if metadata.get("fingerprint") != fingerprint(pixels, labels):
         return None
     return Images(pixels, labels, metadata["fingerprint"], metadata.get("source", ""))
 
@@ -180,7 +200,7 @@ def _prepare(files: list[tuple[Path, int]], split: Split, progress: Progress) ->
     labels = torch.tensor([label for _, label in files])
     stored = f"{sizes.pop()}" if len(sizes) == 1 else "of several sizes"
     source = f"torchvision Imagenette {split}, 160px folder, JPEG files {stored}, {PREPARATION}"
-    return Images(pixels, labels, _fingerprint(pixels, labels), source)
+    return Images(pixels, labels, fingerprint(pixels, labels), source)
 
 
 def fit(image: Image.Image, size: int) -> Image.Image:
@@ -215,7 +235,8 @@ def _download(dataset: str, folder: Path, way: str, progress: Progress) -> None:
         ) from error
 
 
-def _fingerprint(*tensors: Tensor) -> str:
+def fingerprint(*tensors: Tensor) -> str:
+    """The SHA-256 of tensors, their types and shapes."""
     digest = hashlib.sha256()
     for tensor in tensors:
         digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())

@@ -17,4 +17,4 @@ class RunError(GenmodelsError):
 
 
 class DataError(GenmodelsError):
-    """A data set that is missing, incomplete or damaged."""
+    """A data set, or a set of own pictures, that is missing, incomplete or damaged."""

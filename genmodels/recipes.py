@@ -5,6 +5,7 @@ run's recipe.json. Nothing here imports torch.
 """
 
 import dataclasses
+import re
 import typing
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
@@ -53,6 +54,8 @@ class Range:
     high: float
 
 
+ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+"""What an id of a run or of a picture set looks like; it may become the name of a folder."""
 DISTANCE_SAMPLES = 2000
 """How many fixed latents `distance_every` measures."""
 Norm = Literal["none", "batch"]
@@ -70,7 +73,10 @@ class Recipe:
     convolutional_sizes: ClassVar[tuple[int, ...]] = (64,)
     """Sizes of images that its convolutional networks take."""
 
-    dataset: Annotated[Literal["mnist", "imagenette"], Doc("The images to learn from.")]
+    dataset: Annotated[
+        Literal["mnist", "imagenette"],
+        Doc("The images to learn from; with own pictures only their shape."),
+    ]
     network: Annotated[
         Literal["linear", "convolutional"],
         Doc("Kind of layers: linear for any size, convolutional for 64x64 images."),
@@ -89,10 +95,13 @@ class Recipe:
     seed: Annotated[
         int, Range(0, 2**31 - 1), Doc("Fixes initial weights, order of images and noise.")
     ] = 0
+    pictures: Annotated[
+        str | None, Doc("Id of a set of own pictures to learn from; None takes the data set.")
+    ] = None
 
     @property
     def title(self) -> str:
-        return f"{self.family_title} on {DATASETS[self.dataset].title}"
+        return f"{self.family_title} on {self.pictures or DATASETS[self.dataset].title}"
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -132,6 +141,15 @@ class LatentRecipe(Recipe):
         Range(1, 10_000),
         Doc("Measure 2,000 samples' classifier distance every so many epochs; None never does."),
     ] = None
+
+    def problems(self) -> dict[str, str]:
+        problems = super().problems()
+        if self.pictures is not None and self.distance_every is not None:
+            problems.setdefault(
+                "distance_every",
+                "distance every must be None with own pictures: our classifier does not know them.",
+            )
+        return problems
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,6 +216,16 @@ class ClassifierRecipe(Recipe):
         Literal["none", "shift", "crop"],
         Doc("shift moves an image by up to two pixels; crop takes a part of it, maybe mirrored."),
     ]
+
+    def problems(self) -> dict[str, str]:
+        problems = super().problems()
+        if self.pictures is not None:
+            problems.setdefault(
+                "pictures",
+                "pictures must be None: a classifier tells the ten classes of its data set apart, "
+                "and own pictures have others.",
+            )
+        return problems
 
 
 FAMILIES: dict[str, type[Recipe]] = {
@@ -288,6 +316,10 @@ def _problem(value: Any, kind: Any, low: Any, high: Any) -> str | None:
         return None if value in choices else f"must be one of {', '.join(choices)}, not {value!r}"
     if value is None and type(None) in typing.get_args(kind):
         return None
+    if str in typing.get_args(kind):
+        if isinstance(value, str) and ID.fullmatch(value):
+            return None
+        return f"must be an id of small letters, digits, dots and dashes, not {value!r}"
     whole = kind is not float
     number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
     if not number or not low <= value <= high:  # NaN is in no range.

@@ -11,7 +11,6 @@ Nothing here imports torch.
 
 import json
 import os
-import re
 import threading
 import time
 from collections.abc import Iterator
@@ -23,10 +22,9 @@ from filelock import FileLock, Timeout
 
 from . import folders, recipes
 from .errors import RecipeError, RunError
-from .recipes import Recipe
+from .recipes import ID, Recipe
 
 FORMAT = 1
-ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 INFO_KINDS = {
     "parameters": dict,
     "title": str | None,

@@ -20,7 +20,7 @@ from filelock import Timeout
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from . import data, pictures, recipes, runs, weights
+from . import data, own_pictures, pictures, recipes, runs, weights
 from .devices import Device, choose_device, choose_precision
 from .errors import GenmodelsError, RecipeError, RunError
 from .evaluation import Gauge
@@ -248,8 +248,9 @@ class Trainer:
 
         train = posterior_means(self.train.pixels)
         val = posterior_means(self.val.pixels[:STORED_POSTERIORS])
-        classes = recipes.DATASETS[self.recipe.dataset].classes
-        groups = {name: train[self.train.labels == label] for label, name in enumerate(classes)}
+        groups = {
+            name: train[self.train.labels == label] for label, name in enumerate(self.train.classes)
+        }
         plain = {
             "class_means": {
                 name: _rounded(group.mean(0)) for name, group in groups.items() if len(group)
@@ -302,6 +303,8 @@ def fit(
     Raises GenmodelsError for what the caller can mend, and Stopped when asked to end.
     """
     recipe.check()
+    if recipe.pictures is not None:
+        own_pictures.open_set(recipe.pictures)  # A set there is not leaves no run behind.
     place = choose_device(device)
     model = build(recipe).to(place)
     model.compute_type = getattr(torch, choose_precision(recipe, place))
@@ -324,8 +327,8 @@ def fit(
             info = runs.change_info(folder, **continued(runs.open_run(folder), info))
         else:
             runs.write_json(folder / "recipe.json", info)
-        train = data.load(recipe.dataset, "train", data_folder, progress.preparing)
-        val = data.load(recipe.dataset, "val", data_folder, progress.preparing)
+        train = data.of(recipe, "train", data_folder, progress.preparing)
+        val = data.of(recipe, "val", data_folder, progress.preparing)
         train = train.first(recipe.train_limit)
         check_last_batch(model, len(train), recipe.batch_size)
         warn_of_other_data(info, train, val)

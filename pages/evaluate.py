@@ -8,7 +8,6 @@ from genmodels import evaluation, figures, pictures
 from genmodels.runs import Run
 from genmodels.ui import shared
 from genmodels.ui.evaluation_view import (
-    COMPARED,
     MEANINGS,
     NOT_COMPUTED,
     compute,
@@ -132,8 +131,9 @@ def show_nearest(run: Run) -> None:
         ours, theirs = median(found.distances), median(found.real_distances)
         st.markdown(
             f"Median distance to the nearest training image: **{ours:.2f}** for samples, "
-            f"**{theirs:.2f}** for test images the model never saw ({COMPARED} of each). A "
-            "model that repeats what it was shown comes far closer than test images do. "
+            f"**{theirs:.2f}** for test images the model never saw "
+            f"({len(found.distances)} and {len(found.real_distances)} of them). A model that "
+            "repeats what it was shown comes far closer than test images do. "
             "Soft pictures are near to everything in pixels: compare the features too."
         )
         groups = {"samples": found.distances, "test images": found.real_distances}

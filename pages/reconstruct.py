@@ -6,8 +6,8 @@ import streamlit as st
 import torch
 
 from genmodels import data, objectives, pictures
-from genmodels.recipes import DATASETS
 from genmodels.ui import shared
+from genmodels.ui.shell import plain
 
 SHOWN = 12
 
@@ -18,22 +18,24 @@ shared.heading(
 )
 run = shared.choose_run(has="encoder", need="VAE")
 model = shared.model_of(run)
-images = shared.real_images(run.recipe.dataset)
+images = shared.real_images(run.recipe)
 if images is None:
-    originals, labels = model.sample(SHOWN, seed=0), None
+    originals, names = model.sample(SHOWN, seed=0), ["sample"] * SHOWN
     source = "The model's own samples"
 else:
     left, right = st.columns([3, 1], vertical_alignment="bottom")
-    last = len(images) - SHOWN
+    last = max(0, len(images) - SHOWN)
+    if st.session_state.get("first", 0) > last:  # Chosen where there are more.
+        st.session_state["first"] = last
     first = left.number_input("First test image", 0, last, 0, key="first", bind="query-params")
     right.button(
         "Others",
         icon=":material/casino:",
-        on_click=lambda: st.session_state.update(first=random.randrange(last)),
+        on_click=lambda: st.session_state.update(first=random.randrange(last + 1)),
         width="stretch",
     )
     originals = data.to_float(images.pixels[first : first + SHOWN])
-    labels = images.labels[first : first + SHOWN].tolist()
+    names = [images.classes[label] for label in images.labels[first : first + SHOWN]]
     source = "Test images, which the model never saw"
 
 with torch.inference_mode():
@@ -46,16 +48,14 @@ st.markdown(
     f"**{source}.** In each column from above: the original, its reconstruction, and where they "
     "differ (brighter is more). The error is the mean squared one, pixels from 0 to 1."
 )
-classes = DATASETS[run.recipe.dataset].classes
 triples = torch.stack([originals, decoded, difference], 1)
 with st.container(horizontal=True):
-    for index, triple in enumerate(triples):
+    for index, (name, triple) in enumerate(zip(names, triples, strict=True)):
         column = pictures.sprite(shared.as_pictures(triple), columns=1, gap=2)
         error = f"error {errors[index]:.4f}"
-        name = classes[labels[index]] if labels else "sample"
         st.image(
             pictures.enlarge(column, max(1, 112 // triple.shape[-1])),
-            caption=f"{name}, {error}",
+            caption=f"{plain(name)}, {error}",
             alt=f"{name}: original, reconstruction and difference, mean squared {error}",
             width=112,
         )

@@ -1,10 +1,13 @@
 """Queue a training, watch it, stop it, go on with it; and a lab of what goes wrong."""
 
+import dataclasses
+
 import streamlit as st
 
 from genmodels import jobs, recipes
 from genmodels.recipes import Recipe
 from genmodels.ui import shared, training_view, visitor
+from genmodels.ui.own_pictures import choose_pictures
 from genmodels.ui.permission import ask_teacher, is_teacher, may_compute
 from genmodels.ui.recipe_form import recipe_form
 from genmodels.ui.shell import plain
@@ -42,17 +45,19 @@ if own:
     if active and "run" not in st.session_state and "run" not in st.query_params:
         st.session_state["run"] = active[0].id
     names = {run.id: f"{run.title} · {run.id} · {run.status().state}" for run in own}
-    chosen = st.selectbox(
+    shown = st.selectbox(
         "Training", ids, format_func=lambda run_id: names[run_id], key="run", bind="query-params"
     )
-    training_view.watch(own[ids.index(chosen)], allowed)
+    training_view.watch(own[ids.index(shown)], allowed)
     training_view.queue_table()
 
 st.subheader("Train a model of your own", anchor=False)
 offered = [name for name, recipe in recipes.RECIPES.items() if not recipe.hidden]
 name = st.selectbox("Recipe", offered, key="recipe", bind="query-params")
 st.caption(recipes.RECIPES[name].title)
+chosen = choose_pictures(recipes.named(name).dataset, disabled=not allowed)
 recipe, possible = recipe_form(name, disabled=not allowed)
+recipe = dataclasses.replace(recipe, pictures=chosen)
 title = st.text_input(
     "Title", max_chars=jobs.LONGEST_TITLE, placeholder=recipe.title, disabled=not allowed
 )

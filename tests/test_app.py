@@ -115,9 +115,7 @@ def test_a_training_is_started_watched_stopped_and_resumed(page, training_server
     assert page.traffic.trouble == []
 
 
-def test_a_second_training_waits_its_turn_and_belongs_to_its_person(
-    browser, page, training_server
-):
+def test_a_second_training_waits_its_turn_and_belongs_to_its_person(browser, page, training_server):
     long = "recipe=vae-mnist&vae-mnist-epochs=900&vae-mnist-train_limit=1280"
     open_page(page, f"{training_server}/train?{long}", "h1, h2")
     page.get_by_role("button", name="Start training").click()

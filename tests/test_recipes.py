@@ -16,7 +16,8 @@ def test_a_named_recipe_can_be_trained_and_survives_json(name):
 
 
 def test_the_reports_recipes_are_those_of_the_report():
-    shared = {"seed": 0, "train_limit": None, "precision": "auto"}
+    shared = {"seed": 0, "train_limit": None, "precision": "auto", "pictures": None}
+    shared |= {"distance_every": None}
     vae = {"family": "vae", "learning_rate": 1e-3, "kl_weight": 1.0, "reduction": "sum"}
     vae |= {"encoder_norm": "none", "decoder_norm": "none"}
     gan = {"family": "gan", "feature_maps": 64, "beta1": 0.5}

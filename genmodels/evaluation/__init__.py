@@ -89,6 +89,7 @@ def evaluate(
     started = time.perf_counter()
     if samples < 2:
         raise EvaluationError(f"statistics take at least 2 samples, not {samples}; ask for more.")
+    features.check_known(run.recipe, kind.name if isinstance(kind, Extractor) else kind)
     place = choose_device(device)
     fingerprint = weights.fingerprint(run)
     model = weights.load_run(run, str(place))
@@ -105,8 +106,8 @@ def evaluate(
             precision=precision,
             progress=progress,
         )
-    val = data.load(dataset, "val", data_folder, progress)
-    train = data.load(dataset, "train", data_folder, progress)
+    val = data.of(run.recipe, "val", data_folder, progress)
+    train = data.of(run.recipe, "train", data_folder, progress)
     real = statistics.of_real(val, extractor, None, "Real images (val)", progress)
     others = statistics.of_real(train, extractor, samples, "Real images (train)", progress)
     images = sample_in_batches(model, samples, seed, extractor.batch_size)
@@ -134,7 +135,7 @@ def evaluate(
             "features_fingerprint": extractor.fingerprint,
             "weights_fingerprint": fingerprint,
             "real": {
-                "dataset": dataset,
+                "dataset": run.recipe.pictures or dataset,
                 "split": "val",
                 "images": len(val),
                 "fingerprint": val.fingerprint,

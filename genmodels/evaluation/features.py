@@ -21,7 +21,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from .. import runs, weights
 from ..errors import RunError
-from ..recipes import DATASETS
+from ..recipes import DATASETS, Recipe
 from .distances import EvaluationError
 
 Kind = Literal["inception", "classifier"]
@@ -87,6 +87,15 @@ class Extractor:
         if self.head is None:
             raise EvaluationError(f"{self.label} names no classes of the data set.")
         return self.head(features.to(self.device)).softmax(1).cpu()
+
+
+def check_known(recipe: Recipe, kind: str) -> None:
+    """Raises EvaluationError where features of that kind know nothing of a recipe's images."""
+    if recipe.pictures is not None and kind != "inception":
+        raise EvaluationError(
+            f"our classifier does not know the pictures of {recipe.pictures}; choose Inception's "
+            "features, or pixels where they are offered."
+        )
 
 
 def load(

@@ -211,7 +211,9 @@ def places() -> list[Place]:
             return status.seconds_left
         seconds = pace.get(run.info["recipe_name"] or "")
         images = run.recipe.train_limit or TRAIN_IMAGES[run.recipe.dataset]
-        return seconds and seconds * images * (run.recipe.epochs - status.epoch)
+        if run.recipe.pictures or not seconds:
+            return None
+        return seconds * images * (run.recipe.epochs - status.epoch)
 
     busy = [left(run, status) for run, status in own if status.state == "training"]
     before = sum(seconds or 0 for seconds in busy)

@@ -79,9 +79,11 @@ def _test_image(run: Run, model: Any, end: str) -> Tensor:
     number = st.number_input(
         "Number of the test image", 0, 9_999, 0, key=f"{end}_image", bind="query-params"
     )
-    images = shared.real_images(run.recipe.dataset)
+    images = shared.real_images(run.recipe)
     if images is None:
-        raise LatentError("a test image needs the data set: download it, or choose another start.")
+        raise LatentError(
+            "a test image needs the pictures the run learnt from; choose another start."
+        )
     if number >= len(images):
         raise LatentError(f"there are {len(images):,} test images; choose a smaller number.")
     with torch.inference_mode():

@@ -119,14 +119,15 @@ def find_nearest(run: Run, model: Any, by: str, seed: int, shown: int) -> Neares
     `by` is "pixels" or "features". The last result stays with the session.
     """
     without = "To see whether the model repeats its training images, they are needed."
-    train = shared.real_images(run.recipe.dataset, "train", without)
+    evaluation.features.check_known(run.recipe, "inception" if by == "pixels" else "classifier")
+    train = shared.real_images(run.recipe, "train", without)
     if train is None:
         return None
     key = weights.fingerprint(run), by, seed
     kept = st.session_state.get("nearest")
     if kept and kept[0] == key:
         return kept[1]
-    val = shared.real_images(run.recipe.dataset, "val")
+    val = shared.real_images(run.recipe, "val")
     assert val is not None  # Both splits come together.
     slot = st.empty()
     with slot.container():

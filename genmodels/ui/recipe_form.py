@@ -25,6 +25,7 @@ def recipe_form(name: str, disabled: bool) -> tuple[Recipe, bool]:
     """
     recipe = recipes.named(name)
     fields = recipes.field_types(type(recipe))
+    del fields["pictures"]  # Chosen beside the form, by what the pictures look like.
     helps = recipes.field_help(type(recipe))
     # A widget's value is known after it is drawn, the problems of all fields after all are.
     slots: dict[str, Any] = {}

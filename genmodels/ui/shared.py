@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import streamlit as st
 from PIL import Image
 
-from .. import folders, pictures, runs
-from ..recipes import DATASETS
+from .. import folders, own_pictures, pictures, runs
+from ..errors import DataError
+from ..recipes import DATASETS, Recipe
 from ..runs import Damaged, Run
-from .shell import plain
+from .shell import plain, sentence
 
 if TYPE_CHECKING:
     from ..data import Images
@@ -152,17 +153,34 @@ def _open_data(dataset: str, split: Literal["train", "val"]) -> "Images":
     return _opened[key]
 
 
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _own_images(recipe: Recipe, split: Literal["train", "val"], stamp: int) -> "Images":
+    from .. import data
+
+    return data.of(recipe, split)
+
+
 def real_images(
-    dataset: str,
+    recipe: Recipe,
     split: Literal["train", "val"] = "val",
     without: str = "Without it this page shows what the model makes of its own samples.",
 ) -> "Images | None":
-    """A split of a data set, or, where it is not at hand, a button to download it and None.
+    """A split of what a recipe learns from; None where that is not at hand.
 
-    `without` says what the page can do until then.
+    For a data set there is then a button to download it. `without` says what the page can do
+    until then.
     """
     from .. import data
 
+    if recipe.pictures is not None:
+        try:
+            chosen = own_pictures.open_set(recipe.pictures)
+        except DataError as error:
+            st.info(f"{sentence(error)} {without}", icon=":material/folder_off:")
+            return None
+        path = chosen.file(recipe.dataset, split)
+        return _own_images(recipe, split, path.stat().st_mtime_ns if path.exists() else 0)
+    dataset = recipe.dataset
     title = DATASETS[dataset].title
     if not data.available(dataset):
         st.info(

@@ -1,0 +1,595 @@
+"""Sets of own pictures: what is taken, what is left out, and what is refused in a sentence."""
+
+import dataclasses
+import io
+import json
+import re
+import shutil
+import stat
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from browser import serving
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from genmodels import data, evaluation, folders, own_pictures, recipes, runs
+from genmodels.command import main
+from genmodels.errors import DataError, RecipeError
+from genmodels.evaluation import EvaluationError
+from genmodels.recipes import RECIPES
+from genmodels.runs import Run, Status
+from genmodels.ui import navigation, shell
+
+
+@pytest.fixture(autouse=True)
+def places(runs_folder, cache_folder, synthetic_data, monkeypatch):
+    monkeypatch.setenv("GENMODELS_DATA", str(synthetic_data))
+
+
+def picture(number: int, size: tuple[int, int] = (40, 30), kind: str = "PNG", **options) -> bytes:
+    """A coarse picture, another one for every number."""
+    coarse = np.random.default_rng(number).integers(0, 255, (4, 4, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(coarse).resize(size).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def many(count: int = 20, folder: str = "") -> dict[str, bytes]:
+    return {f"{folder}{number:03d}.png": picture(number) for number in range(count)}
+
+
+def zipped(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> io.BytesIO:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer
+
+
+def written(folder: Path, files: dict[str, bytes]) -> Path:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return folder
+
+
+def everything_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def own(set_id: str, name: str = "vae-mnist", **changes) -> recipes.Recipe:
+    return dataclasses.replace(recipes.named(name), pictures=set_id, **changes)
+
+
+def refused(file: io.BytesIO, runs_folder: Path, name: str = "cats.zip") -> str:
+    """The sentence with which a zip is refused; nothing of it stays."""
+    with pytest.raises(DataError) as caught:
+        own_pictures.from_zip(file, name)
+    assert everything_in(runs_folder) == []
+    assert own_pictures.list_sets() == []
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    assert sentence.endswith(".")
+    return sentence
+
+
+def test_a_zip_becomes_a_set_at_both_shapes_in_two_splits(runs_folder):
+    told = []
+    made = own_pictures.from_zip(
+        zipped(many(30)), "Süße Katzen (2).zip", lambda *progress: told.append(progress)
+    )
+    assert made.id.startswith("sue-katzen-2-")
+    assert (made.title, made.classes, made.count) == (
+        "Süße Katzen (2)",
+        ("Süße Katzen (2)",),
+        30,
+    )
+    assert made.about == "30 pictures"
+    assert told[-1] == ("Preparing the pictures", 30, 30)
+    assert own_pictures.list_sets() == [made] == [own_pictures.open_set(made.id)]
+    for name, shape in (("vae-mnist", (1, 28, 28)), ("vae-imagenette", (3, 64, 64))):
+        train, val = (data.of(own(made.id, name), split) for split in ("train", "val"))
+        assert (train.pixels.shape, val.pixels.shape) == ((27, *shape), (3, *shape))
+        assert (train.pixels.dtype, train.labels.dtype) == (torch.uint8, torch.int64)
+        assert train.classes == made.classes
+        assert "own pictures" in train.source
+        alike = {bytes(image.numpy().tobytes()) for image in torch.cat([train.pixels, val.pixels])}
+        assert len(alike) == 30
+    assert list(runs.list_runs()) == [run for run in runs.list_runs() if run.id in RECIPES]
+
+
+def test_pictures_are_fitted_as_those_of_the_data_sets_and_the_preview_shows_them():
+    made = own_pictures.from_zip(zipped(many(20)), "cats.zip")
+    rgb, grey = (
+        [data.fit(Image.open(io.BytesIO(picture(number))), size) for number in range(20)]
+        for size in (64, 28)
+    )
+    expected = {
+        "imagenette": {np.asarray(image).tobytes() for image in rgb},
+        "mnist": {np.asarray(image.convert("L")).tobytes() for image in grey},
+    }
+    for dataset, shape in (("imagenette", (64, 64, 3)), ("mnist", (28, 28, 1))):
+        shown = own_pictures.preview(made.id, dataset)
+        assert shown.shape == (18, *shape)
+        assert shown.dtype == np.uint8
+        assert {image.tobytes() for image in shown} <= expected[dataset]
+        trained = data.of(own(made.id, f"vae-{dataset}"), "train").pixels
+        assert np.array_equal(shown, trained.permute(0, 2, 3, 1).numpy())
+
+
+def test_the_same_pictures_are_prepared_once(tmp_path):
+    made = own_pictures.from_zip(zipped(many()), "cats.zip")
+    before = {path: path.stat().st_mtime_ns for path in everything_in(made.folder)}
+    assert own_pictures.from_zip(zipped(many()), "cats.zip") == made
+    assert {path: path.stat().st_mtime_ns for path in everything_in(made.folder)} == before
+    assert own_pictures.from_zip(zipped(many(21)), "cats.zip").id != made.id
+    assert len(own_pictures.list_sets()) == 2
+    other = zipped(many(), zipfile.ZIP_STORED)
+    assert own_pictures.from_zip(other, "cats.zip") == made
+    assert own_pictures.from_folder(written(tmp_path / "cats", many())) == made
+
+
+def test_a_folder_becomes_a_set_with_its_folders_as_classes(tmp_path):
+    files = many(10, "pets/cat/") | many(12, "pets/dog/") | {"pets/dog/notes.txt": b"good"}
+    folder = written(tmp_path / "My pets", files)
+    made = own_pictures.from_path(folder)
+    assert (made.title, made.classes, made.count, made.others) == ("My pets", ("cat", "dog"), 22, 1)
+    assert made.about == "22 pictures in 2 classes; left out: 1 no pictures"
+    splits = [data.of(own(made.id), split) for split in ("train", "val")]
+    assert torch.cat([images.labels for images in splits]).bincount().tolist() == [10, 12]
+    assert own_pictures.from_path(folder) == made
+    (folder / "pets" / "cat" / "000.png").write_bytes(picture(99))
+    assert own_pictures.from_path(folder).id != made.id
+
+
+@pytest.mark.parametrize(("count", "classes"), [(1, 1), (2, 2), (100, 100), (101, 1)])
+def test_two_to_a_hundred_folders_are_classes(count, classes):
+    files = {f"{number % count}/{number}.png": picture(number) for number in range(101)}
+    assert len(own_pictures.from_zip(zipped(files), "many.zip").classes) == classes
+
+
+def test_pictures_of_every_format_mode_and_shape_are_taken(tmp_path):
+    files = {f"{kind}.{kind}": picture(1, kind=kind) for kind in ("png", "webp", "gif", "bmp")}
+    files |= {"a.jpg": picture(2, kind="jpeg"), "b.JPEG": picture(3, (2000, 1500), kind="jpeg")}
+    files |= {"wide.png": picture(4, (5000, 1)), "tiny.png": picture(5, (1, 1))}
+    for mode in ("1", "L", "LA", "P", "RGBA", "CMYK", "I;16"):
+        image = Image.new(mode, (30, 40))
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG" if mode == "CMYK" else "PNG")
+        files[f"{mode[0]}{len(mode)}.{'jpg' if mode == 'CMYK' else 'png'}"] = buffer.getvalue()
+    files["later.png"] = picture(6)
+    made = own_pictures.from_path(written(tmp_path / "all", files))
+    assert (made.count, made.damaged) == (len(files), 0)
+
+
+def test_transparent_pictures_lie_on_white_and_turned_ones_stand_upright():
+    buffer = io.BytesIO()
+    Image.new("RGBA", (30, 30), (0, 0, 0, 0)).save(buffer, "PNG")
+    half = Image.new("L", (40, 40))
+    half.paste(255, (0, 0, 20, 40))  # White on the left; on top once it is turned.
+    turned = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    half.save(turned, "PNG", exif=exif)
+    clear = [own_pictures.Entry(None, 0, lambda: io.BytesIO(buffer.getvalue()))]  # type: ignore
+    stood = [own_pictures.Entry(None, 0, lambda: io.BytesIO(turned.getvalue()))]  # type: ignore
+    pixels = {"mnist": np.empty((1, 1, 28, 28), np.uint8)}
+    pixels["imagenette"] = np.empty((1, 3, 64, 64), np.uint8)
+    assert own_pictures._prepare(pixels, clear, 0) == "kept"
+    assert (pixels["imagenette"] == 255).all()
+    assert own_pictures._prepare(pixels, stood, 0) == "kept"
+    assert (pixels["mnist"][0, 0, :12] == 255).all()
+    assert (pixels["mnist"][0, 0, 16:] == 0).all()
+
+
+def test_what_is_no_picture_damaged_or_too_large_is_left_out_and_counted(monkeypatch, tmp_path):
+    monkeypatch.setattr(own_pictures, "PIXELS", 10_000)
+    monkeypatch.setattr(own_pictures, "PICTURE_BYTES", 30_000)
+    files = many(20)
+    files |= {"notes.txt": b"x", ".DS_Store": b"x", "__MACOSX/._1.png": b"x", ".t/1.png": b"x"}
+    files |= {"paper.png": b"%PDF-1.7 ...", "cut.png": picture(1)[:60], "empty.jpg": b""}
+    files |= {"many.png": picture(2, (101, 100)), "long.bmp": picture(3, (99, 101), "BMP")}
+    for made in (
+        own_pictures.from_zip(zipped(files), "cats.zip"),
+        own_pictures.from_path(written(tmp_path / "cats", files)),
+    ):
+        counts = (made.count, made.others, made.damaged, made.too_large)
+        assert counts == (20, 4, 3, 2)
+        assert made.about == "20 pictures; left out: 4 no pictures, 3 damaged, 2 too large"
+
+
+def test_a_pdf_named_png_alone_is_refused(runs_folder):
+    files = {f"{number}.png": b"%PDF-1.7\n%%EOF" for number in range(20)}
+    sentence = refused(zipped(files), runs_folder)
+    assert "cats holds 0 pictures" in sentence
+    assert "at least 16; left out: 20 damaged" in sentence
+
+
+def test_too_few_pictures_are_refused(runs_folder, tmp_path):
+    assert "cats holds 15 pictures" in refused(zipped(many(15)), runs_folder)
+    assert own_pictures.from_zip(zipped(many(16)), "cats.zip").count == 16
+    with pytest.raises(DataError, match="few holds 15 pictures"):
+        own_pictures.from_path(written(tmp_path / "few", many(15)))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="empty holds 0 pictures"):
+        own_pictures.from_path(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("source", ["nowhere", "nowhere/below", "file.png/below", "text.txt"])
+def test_what_is_no_folder_and_no_zip_is_refused(source, tmp_path, runs_folder):
+    (tmp_path / "file.png").write_bytes(picture(1))
+    (tmp_path / "text.txt").write_text("no zip")
+    with pytest.raises(DataError, match=r"there is no|no zip file|cannot be read"):
+        own_pictures.from_path(tmp_path / source)
+    assert everything_in(runs_folder) == []
+
+
+@pytest.mark.parametrize("damage", ["empty", "text", "cut", "no end", "directory"])
+def test_a_damaged_zip_is_refused(damage, runs_folder):
+    content = zipped(many()).getvalue()
+    directory = content.rfind(b"PK\1\2")
+    content = {
+        "empty": b"",
+        "text": b"PK but no zip",
+        "cut": content[: len(content) // 2],
+        "no end": content[:-22],
+        "directory": content[:directory] + b"\xff" * 40 + content[directory + 40 :],
+    }[damage]
+    assert "is no zip file, or a damaged one" in refused(io.BytesIO(content), runs_folder)
+
+
+def test_limits_are_checked_before_anything_is_decoded(monkeypatch, runs_folder):
+    file = zipped(many(20))
+    monkeypatch.setattr(own_pictures, "_prepare", None)  # Nothing calls it.
+    for limit, value, complaint in (
+        ("ZIP_BYTES", 1000, "cats.zip has 0 MB, and a zip may have 0"),
+        ("ENTRIES", 19, "more than 19 files"),
+        ("PICTURES", 19, "more than 19 pictures"),
+        ("UNPACKED_BYTES", 1000, "MB unpacked"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(own_pictures, limit, value)
+            assert complaint in refused(file, runs_folder)
+
+
+def test_too_many_pictures_in_a_folder_are_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(own_pictures, "PICTURES", 19)
+    with pytest.raises(DataError, match="more than 19 pictures"):
+        own_pictures.from_path(written(tmp_path / "cats", many(20)))
+
+
+def test_a_zip_bomb_is_never_unpacked(monkeypatch, runs_folder):
+    bombs = {f"{number}.png": bytes(60 * own_pictures.MB) for number in range(2)}
+    assert "2 too large" in refused(zipped(bombs), runs_folder)
+    bombs = {f"{number}.png": bytes(45 * own_pictures.MB) for number in range(3)}
+    file = zipped(bombs)
+    assert len(file.getvalue()) < own_pictures.MB
+    monkeypatch.setattr(own_pictures, "UNPACKED_BYTES", 100 * own_pictures.MB)
+    monkeypatch.setattr(zipfile.ZipFile, "open", lambda *_: pytest.fail("it was opened"))
+    assert "more than 100 MB unpacked" in refused(file, runs_folder)
+
+
+def test_a_bomb_that_lies_about_its_size_is_read_no_further(monkeypatch):
+    """Its directory says 1,000 bytes, and so many are read."""
+    monkeypatch.setattr(own_pictures, "PICTURE_BYTES", 20_000)
+    content = bytearray(zipped(many(20) | {"bomb.png": bytes(own_pictures.MB)}).getvalue())
+    entry = content.rfind(b"PK\1\2")
+    struct.pack_into("<I", content, entry + 24, 1000)
+    made = own_pictures.from_zip(io.BytesIO(content), "cats.zip")
+    assert (made.count, made.damaged, made.too_large) == (20, 1, 0)
+
+
+def test_a_picture_of_too_many_pixels_is_not_decoded(monkeypatch):
+    image = io.BytesIO()
+    Image.new("1", (20_000, 9000)).save(image, "PNG")  # Pillow only warns of so many.
+    larger = io.BytesIO()
+    Image.new("1", (20_000, 10_000)).save(larger, "PNG")
+    files = many(16) | {"large.png": image.getvalue(), "larger.png": larger.getvalue()}
+    decode, decoded = own_pictures._upright, []
+    monkeypatch.setattr(
+        own_pictures, "_upright", lambda image: decoded.append(image.width) or decode(image)
+    )
+    made = own_pictures.from_zip(zipped(files), "cats.zip")
+    assert (made.count, made.too_large) == (16, 2)
+    assert decoded == [40] * 16
+
+
+def test_paths_that_lead_out_and_links_are_left_out(tmp_path, runs_folder):
+    files = many(20)
+    outside = ("../../evil.png", "/tmp/evil.png", "a/../../evil.png", "..\\..\\evil.png")
+    files |= {name: picture(50) for name in outside}
+    file = zipped(files)
+    with zipfile.ZipFile(file, "a") as archive:
+        link = zipfile.ZipInfo("link.png")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(link, "/etc/passwd")
+    before = set(everything_in(tmp_path))
+    made = own_pictures.from_zip(file, "../../cats.zip")
+    assert (made.count, made.others, made.classes) == (20, 5, ("cats",))
+    new = set(everything_in(tmp_path)) - before
+    assert new and all(path.parent == made.folder for path in new)
+    assert made.folder.parent == runs_folder / ".pictures"
+
+
+def test_an_encrypted_zip_is_refused(runs_folder):
+    content = bytearray(zipped(many()).getvalue())
+    entry = content.find(b"PK\1\2")
+    content[entry + 8] |= 1
+    assert "is encrypted" in refused(io.BytesIO(content), runs_folder)
+
+
+def test_compression_that_cannot_be_read_in_parts_is_refused(runs_folder):
+    file = zipped(many(), zipfile.ZIP_BZIP2)
+    assert "compressed in a rare way" in refused(file, runs_folder)
+
+
+def test_names_that_are_no_text_do_no_harm():
+    files = many(10, "\x07<b>*a*\n/") | many(10, "\u202e" + "x" * 300 + "/")
+    made = own_pictures.from_zip(zipped(files), "\n\u202e.zip")
+    assert made.id.startswith("pictures-")
+    assert (made.title, made.classes) == ("pictures", ("<b>*a*", "x" * 60))
+    assert own_pictures.open_set(made.id) == made
+
+
+def test_nothing_is_left_where_a_set_cannot_be_written(monkeypatch, runs_folder):
+    def full(*arguments):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(runs, "write_json", full)
+    assert "cannot be written (no space left" in refused(zipped(many()), runs_folder)
+
+
+def test_a_set_is_deleted_unless_a_run_learns_from_it(make_run):
+    made = own_pictures.from_zip(zipped(many()), "cats.zip")
+    run = make_run("learner", pictures=made.id)
+    for state in ("waiting", "training"):
+        runs.write_status(run.path, Status(state))
+        with runs.lock(run.path), pytest.raises(DataError, match="learner learns from"):
+            own_pictures.delete(made.id)
+    runs.write_status(run.path, Status("done"))
+    assert [run.id for run in own_pictures.learners(made.id)] == ["learner"]
+    own_pictures.delete(made.id)
+    assert own_pictures.list_sets() == []
+    assert not made.folder.exists()
+    with pytest.raises(DataError, match="there is no picture set"):
+        own_pictures.delete(made.id)
+    with pytest.raises(DataError, match=r"there is no picture set .* make it again"):
+        data.of(run.recipe, "train")
+    assert own_pictures.from_zip(zipped(many()), "cats.zip") == made
+
+
+@pytest.mark.parametrize("set_id", ["../cats", "/etc", "", ".", "..", "a/b", "Cats"])
+def test_an_id_is_never_a_path(set_id, runs_folder):
+    for use in (own_pictures.open_set, own_pictures.delete):
+        with pytest.raises(DataError, match="is no id of a picture set"):
+            use(set_id)
+    with pytest.raises(RecipeError, match="pictures must be an id"):
+        own(set_id).check()
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"format": 2}', '{"format": 1, "count": "x"}']
+)
+def test_a_damaged_set_is_told_of_and_spoils_no_other(content):
+    other = own_pictures.from_zip(zipped(many(17)), "dogs.zip")
+    made = own_pictures.from_zip(zipped(many()), "cats.zip")
+    (made.folder / "set.json").write_text(content)
+    with pytest.raises(DataError, match=f"{made.id} is damaged"):
+        own_pictures.open_set(made.id)
+    assert own_pictures.list_sets() == [other]
+    assert own_pictures.from_zip(zipped(many()), "cats.zip") == made
+
+
+def test_damaged_pictures_of_a_set_are_told_of():
+    made = own_pictures.from_zip(zipped(many()), "cats.zip")
+    path = made.file("mnist", "train")
+    content = bytearray(path.read_bytes())
+    content[-300] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=f"{made.id} is damaged"):
+        data.of(own(made.id), "train")
+    path.write_bytes(b"")
+    with pytest.raises(DataError, match=f"{made.id} is damaged"):
+        own_pictures.preview(made.id, "mnist")
+    own_pictures.delete(made.id)
+    assert not made.folder.exists()
+
+
+def test_recipes_say_what_they_learn_from_and_what_they_cannot():
+    assert own("cats-12345678").title == "VAE on cats-12345678"
+    for recipe in RECIPES.values():
+        problems = dataclasses.replace(recipe, pictures="cats-12345678").problems()
+        assert list(problems) == (["pictures"] if recipe.family == "classifier" else [])
+    assert (
+        "distance every must be None"
+        in own("cats", distance_every=1).problems()[  # type: ignore
+            "distance_every"
+        ]
+    )
+    plain = recipes.to_json(own("cats-12345678"))
+    assert recipes.from_json(json.loads(json.dumps(plain))) == own("cats-12345678")
+    del plain["pictures"]
+    assert recipes.from_json(plain).pictures is None
+
+
+def test_the_classifiers_features_do_not_measure_own_pictures(make_run):
+    made = own_pictures.from_zip(zipped(many()), "cats.zip")
+    run = make_run("learner", pictures=made.id)
+    with pytest.raises(EvaluationError, match="classifier does not know the pictures of cats-"):
+        evaluation.evaluate(run, "classifier", samples=20)
+
+
+def test_other_features_measure_own_pictures_against_themselves(make_run):
+    made = own_pictures.from_zip(zipped(many(80)), "cats.zip")
+    run = make_run("learner", pictures=made.id)
+    pixels = evaluation.Extractor(
+        name="inception",
+        label="a few pixels",
+        dimensions=4,
+        fingerprint="4 pixels",
+        channels=(1,),
+        batch_size=16,
+        device=torch.device("cpu"),
+        network=lambda images: images[:, 0, 10:12, 10:12].flatten(1),
+    )
+    entries = evaluation.evaluate(run, pixels, samples=20)
+    real, floor = entries[0]["real"], entries[0]["floor"]
+    assert (real["dataset"], real["images"], floor["images"]) == (made.id, 8, 20)
+    assert real["fingerprint"] == data.of(run.recipe, "val").fingerprint
+
+
+def train(*arguments: str) -> int:
+    small = ["--epochs", "1", "--batch-size", "16", "--device", "cpu"]
+    return main([*arguments, *small])
+
+
+def test_the_command_line_trains_on_a_folder(tmp_path, capsys, runs_folder):
+    folder = written(tmp_path / "pets", many(20, "cat/") | many(20, "dog/"))
+    assert train("vae-mnist", "--images", str(folder)) == 0
+    assert "learning from the picture set pets-" in capsys.readouterr().out
+    (made,) = own_pictures.list_sets()
+    run = runs.find("vae-mnist-1")
+    assert run.recipe.pictures == made.id
+    assert run.title == f"VAE on {made.id}"
+    assert run.status().state == "done"
+    assert list(run.latents()["class_means"]) == ["cat", "dog"]
+    provenance = run.info["data"]
+    assert provenance is not None
+    assert [provenance[split]["images"] for split in ("train", "val")] == [36, 4]
+    shutil.rmtree(folder)
+    assert train("gan-mnist", "--pictures", made.id) == 0
+    again = runs.find("gan-mnist-1")
+    assert again.info["data"] == run.info["data"]
+
+
+def test_a_training_on_own_pictures_is_resumed_on_them_alone(make_run, tmp_path, capsys):
+    made = own_pictures.from_zip(zipped(many()), "cats.zip")
+    run = make_run("learner", pictures=made.id)
+    runs.write_status(run.path, Status("stopped"))
+    other = written(tmp_path / "dogs", many(18))
+    arguments = ["vae-mnist", "--run-dir", str(run.path), "--resume"]
+    assert main([*arguments, "--images", str(other)]) == 2
+    assert f"was begun with pictures {made.id}" in capsys.readouterr().err
+    own_pictures.delete(made.id)
+    assert main(arguments) == 2
+    assert "there is no picture set" in capsys.readouterr().err
+    assert run.status().state == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["vae-mnist", "--images", "nowhere/cats"], "there is no"),
+        (["vae-mnist", "--images", "~nobody-here/cats"], "unknown user"),
+        (["vae-mnist", "--images", "tests", "--pictures", "cats"], "give one of them"),
+        (["vae-mnist", "--pictures", "cats-12345678"], "there is no picture set 'cats-12345678'"),
+        (["vae-mnist", "--pictures", "../cats"], "pictures must be an id"),
+        (["vae-mnist", "--images", "tests", "--distance-every", "1"], "distance every must be"),
+        (["classifier-mnist", "--images", "tests"], "pictures must be None"),
+        (["vae-mnist", "--images", "tests/conftest.py"], "conftest.py is no zip file"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(arguments, expected, capsys, runs_folder):
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert expected in said
+    assert said.rstrip().splitlines()[-1].startswith("train.py: ")
+    assert everything_in(runs_folder) == []
+    assert list(runs.list_runs()) == [run for run in runs.list_runs() if run.id in RECIPES]
+
+
+@pytest.fixture
+def app(monkeypatch) -> AppTest:
+    monkeypatch.setenv("GENMODELS_TRAINING", "open")
+    return AppTest.from_file(str(Path(navigation.__file__)), default_timeout=120).run()
+
+
+def open_page(app: AppTest, page: str) -> AppTest:
+    app.switch_page(str(shell.page(page))).run()
+    assert not app.exception
+    return app
+
+
+def pressed(app: AppTest, label: str) -> AppTest:
+    next(button for button in app.button if button.label == label).click().run()
+    assert not app.exception
+    return app
+
+
+def test_a_zip_is_uploaded_chosen_shown_and_deleted_on_the_train_page(app):
+    open_page(app, "train")
+    assert app.selectbox(key="pictures").value == "MNIST"
+    app.file_uploader[0].upload("cats.zip", zipped(many(20)).getvalue()).run()
+    assert not app.exception and not app.error
+    (made,) = own_pictures.list_sets()
+    assert app.selectbox(key="pictures").value == made.id
+    assert app.file_uploader[0].value is None
+    assert "is ready" in app.success[0].value
+    assert "20 pictures" in [caption.value for caption in app.caption]
+    (image,) = app.image
+    assert "18 pictures of cats, resized and cropped to 28x28 grey" in str(image.proto)
+    app.selectbox(key="recipe").set_value("gan-imagenette").run()
+    assert app.selectbox(key="pictures").value == made.id
+    assert "cropped to 64x64 RGB" in str(app.image[0].proto)
+    pressed(app, "Delete for good")
+    assert own_pictures.list_sets() == []
+    assert app.selectbox(key="pictures").value == "Imagenette"
+
+
+def test_the_browser_forgets_a_set_that_was_deleted(page, tmp_path, runs_folder):
+    from playwright.sync_api import expect
+
+    (tmp_path / "cats.zip").write_bytes(zipped(many(20)).getvalue())
+    places = {"runs": str(runs_folder), "data": "nowhere", "cache": str(tmp_path / "cache")}
+    with serving(
+        tmp_path, folders.REPOSITORY / "app.py", {**places, "training": "open"}
+    ) as address:
+        page.goto(f"{address}/train")
+        chooser = page.get_by_role("combobox", name="Learn from")
+        page.get_by_text("Add own pictures").click()
+        page.locator("input[type=file]").set_input_files(tmp_path / "cats.zip")
+        shown = page.get_by_text("As the training sees them: 28x28 grey")
+        expect(shown).to_be_visible(timeout=60_000)
+        expect(chooser).to_have_value(re.compile("cats-"))
+        page.get_by_text("Delete these pictures").click()
+        page.get_by_text("Delete for good").click()
+        expect(page.get_by_text("is deleted.")).to_be_visible()
+        expect(chooser).to_have_value("MNIST")
+        assert page.traffic.trouble == []
+
+
+def test_a_bad_zip_is_refused_in_place_on_the_train_page(app, runs_folder):
+    open_page(app, "train")
+    app.file_uploader[0].upload("cats.zip", b"no zip").run()
+    assert not app.exception
+    assert "is no zip file" in app.error[0].value.replace("\\", "")
+    assert app.selectbox(key="pictures").value == "MNIST"
+    assert everything_in(runs_folder) == []
+    assert any(button.label == "Start training" for button in app.button)
+
+
+def test_pages_show_own_pictures_and_live_on_without_them(app, make_run):
+    made = own_pictures.from_zip(zipped(many(20, "a/") | many(10, "b*/")), "cats.zip")
+    run: Run = make_run("learner", pictures=made.id)
+    app.query_params["model"] = run.id
+    open_page(app, "reconstruct")
+    assert not app.error
+    assert app.number_input(key="first").max == 0
+    captions = [image.captions[0].partition(", error")[0] for image in app.image]
+    assert sorted(captions) == ["a", "a", "b\\*"]
+    app.query_params["view"] = "Nearest training images"
+    open_page(app, "evaluate")
+    assert len(app.image) == 10 and not app.error
+    app.segmented_control(key="by").set_value("features").run()
+    assert "classifier does not know the pictures" in app.error[0].value.replace("\\", "")
+    open_page(app, "reconstruct")
+    own_pictures.delete(made.id)
+    app.run()
+    assert not app.exception and not app.error
+    assert "there is no picture set" in app.info[0].value.lower().replace("\\", "")
