@@ -8,7 +8,7 @@ Whoever starts a training has a key; the run keeps its hash, in the file `owner`
 import contextlib
 import platform
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +39,8 @@ __all__ = [
 ]
 
 LONGEST_TITLE = 80
+END_SECONDS = 10
+"""How long a trainer may take to end once its run says that it was stopped."""
 TRAIN_IMAGES = {"mnist": 60_000, "imagenette": 9469}
 """Known before a data set is opened, to tell how long a training may take."""
 
@@ -80,31 +82,31 @@ def submit(
                 "versions": {"python": platform.python_version()},
                 "data": None,
             }
-            _enqueue(folder.name, recipe, lambda: runs.write_json(folder / "recipe.json", info))
+            runs.write_json(folder / "recipe.json", info)
+            run = runs.open_run(folder)
+            _enqueue(run)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-    return runs.open_run(folder)
+    return run
 
 
 def resume(run: Run, *, key: str = "", teacher: bool = False) -> None:
     """Puts a run that was stopped, or failed, into the queue again. Raises JobError."""
     allowed = Limits.from_environment()
     allowed.check_recipe(run.recipe)
-    with _changing_queue(), _alone(run):
-        if run.status().state not in ("stopped", "failed"):
+    with _changing_queue():
+        before = run.status()  # Not inside: there the run is locked, which means in training.
+        if before.state not in ("stopped", "failed"):
             raise JobError(f"{run.title} has nothing to go on with; train it anew.")
         _check_queue(allowed, key, teacher)
-        before = run.status()
-
-        def prepare() -> None:
+        with _alone(run):
             (run.path / "stop").unlink(missing_ok=True)
-
-        try:
-            _enqueue(run.id, run.recipe, prepare)
-        except BaseException:
-            runs.write_status(run.path, before)
-            raise
+            try:
+                _enqueue(run)
+            except BaseException:
+                runs.write_status(run.path, before)
+                raise
 
 
 def stop(run: Run) -> None:
@@ -112,7 +114,7 @@ def stop(run: Run) -> None:
     if run.shipped:
         raise JobError(f"{run.title} ships with genmodels and is not in training.")
     try:
-        with _alone(run):
+        with _alone(run, patience=1):
             if run.status().state == "waiting":
                 ended = Status("stopped", "taken out of the queue", epochs=run.recipe.epochs)
                 runs.write_status(run.path, ended)
@@ -126,7 +128,7 @@ def delete(run: Run) -> None:
     """Removes a run and all its files. Raises JobError while it trains, or when it ships."""
     if run.shipped:
         raise JobError(f"{run.title} ships with genmodels; only your own runs can be deleted.")
-    with _alone(run):
+    with _alone(run, END_SECONDS if run.status().state not in ("waiting", "training") else 1):
         # Renamed first: a half-deleted run would be shown as a damaged one.
         grave = run.path.with_name(f".deleted-{run.id}")
         run.path.rename(grave)
@@ -238,15 +240,13 @@ def seconds_per_image(run: Run, status: Status) -> float | None:
     return sum(line.get("seconds", 0) for line in last) / images
 
 
-def _enqueue(run_id: str, recipe: Recipe, prepare: Callable[[], None]) -> None:
-    """Draws a ticket for a run that `prepare` makes ready, and sends its name."""
-    tickets = [run.status().ticket or 0 for run in waiting()]
-    folder = folders.runs() / run_id
-    prepare()
-    epoch = runs.open_run(folder).status().epoch
-    ticket = max(tickets, default=0) + 1
-    runs.write_status(folder, Status("waiting", epoch=epoch, epochs=recipe.epochs, ticket=ticket))
-    delivery.send(run_id)
+def _enqueue(run: Run) -> None:
+    """Draws a ticket for a run, and sends its name."""
+    ticket = 1 + max((other.status().ticket or 0 for other in waiting()), default=0)
+    epoch = run.status().epoch
+    status = Status("waiting", epoch=epoch, epochs=run.recipe.epochs, ticket=ticket)
+    runs.write_status(run.path, status)
+    delivery.send(run.id)
 
 
 def _check_queue(allowed: Limits, key: str, teacher: bool) -> None:
@@ -280,12 +280,15 @@ def _changing_queue() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _alone(run: Run) -> Iterator[None]:
+def _alone(run: Run, patience: float = END_SECONDS) -> Iterator[None]:
     """Held while a run is changed that no worker may take. Raises JobError when one has it."""
     if not run.path.is_dir():
         raise JobError(f"{run.title} was deleted meanwhile.")
     try:
-        with runs.claim(run.path).acquire(blocking=False), runs.lock(run.path).acquire(timeout=1):
+        with (
+            runs.claim(run.path).acquire(timeout=patience),
+            runs.lock(run.path).acquire(timeout=1),
+        ):
             yield
     except Timeout as error:
         raise JobError(f"{run.title} is in training; stop it first.") from error

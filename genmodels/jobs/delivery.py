@@ -77,9 +77,9 @@ def _queue(url: str | None, runs: Path) -> tuple[Huey, Any]:
 
 
 def _train(run_id: str) -> None:
-    from .worker import train
+    from .worker import train_next
 
-    train(run_id)
+    train_next(run_id)
 
 
 def _unreachable(error: Exception) -> JobError:

@@ -64,18 +64,22 @@ def work(name: str, parent: int | None = None) -> None:
         raise JobError(f"a worker named {name} is at work; give this one another name.") from error
 
 
-def train(run_id: str) -> None:
-    """Trains a run that waits; does nothing for one that does not wait any more."""
-    try:
-        run = runs.find(run_id)
-        with runs.claim(run.path).acquire(blocking=False):
-            if run.status().state != "waiting":
-                return
-            process = _spawn(run)
-            _attend(run.path, process)
-    except (Timeout, RunError, FileNotFoundError) as error:
-        # Another worker has it, or it was deleted.
-        log.info("%s is not trained: %s", run_id, error)
+def train_next(run_id: str) -> None:
+    """Trains what waits: the run with the smallest ticket that no other worker has.
+
+    That is the named one, unless messages were lost and sent again; nothing when none waits.
+    """
+    for run in waiting():
+        try:
+            # Longer than it takes to see whether it is claimed.
+            with runs.claim(run.path).acquire(timeout=0.3):
+                if run.path.exists() and run.status().state == "waiting":
+                    _attend(run.path, _spawn(run))
+                    return
+        except (Timeout, RunError, FileNotFoundError) as error:
+            # Another worker has it, or it was deleted just now.
+            log.info("%s is not trained here: %s", run.id, error)
+    log.info("%s does not wait any more", run_id)
 
 
 def adopt(name: str) -> None:
@@ -190,13 +194,15 @@ def _settle(folder: Path) -> None:
     status = run.status()
     if status.state != "waiting":
         return
-    said = _log(run.id).read_text(errors="replace").strip().splitlines() or ["it said nothing"]
-    reason = f"the training ended at once: {said[-1].removeprefix('train.py: ')}"
-    if (folder / "stop").exists():
-        reason = (folder / "stop").read_text() or "stopped on request"
-        runs.write_status(folder, runs.Status("stopped", reason, epochs=status.epochs))
-    else:
-        runs.write_status(folder, runs.Status("failed", reason, epochs=status.epochs))
+    asked = runs.stop_request(folder)
+    if asked:
+        runs.write_status(folder, runs.Status("stopped", asked, epochs=status.epochs))
+        return
+    log_file = _log(run.id)
+    said = log_file.read_text(errors="replace").split("\n") if log_file.exists() else []
+    last = next((line for line in reversed(said) if line.strip()), "it said nothing")
+    reason = f"the training ended at once: {last.removeprefix('train.py: ')}"
+    runs.write_status(folder, runs.Status("failed", reason, epochs=status.epochs))
 
 
 def _signal(pid: int | None, number: signal.Signals) -> None:
