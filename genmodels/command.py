@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import tyro
 from typing_extensions import Doc
 
-from . import folders, recipes, runs
+from . import distributed, folders, recipes, runs
 from .errors import GenmodelsError, RecipeError
 from .progress import Stopped
 from .recipes import RECIPES, Recipe
@@ -38,18 +38,25 @@ class Options:
     images: Annotated[
         Path | None, Doc("A folder or a zip of own pictures to learn from: makes a set of them.")
     ] = None
+    sync_batch_norm: Annotated[
+        bool, Doc("Under torchrun, normalise a batch over all processes; on GPUs only.")
+    ] = False
 
 
 def main(arguments: Sequence[str]) -> int:
     """Trains; gives the exit status: 0 done, 2 a mistake (in one sentence), 130 stopped."""
+    with distributed.group():
+        status, sentence = train(arguments)
+        if distributed.RANK == 0:
+            print(sentence, file=sys.stderr if status == 2 else sys.stdout, flush=True)
+    return status
+
+
+def train(arguments: Sequence[str]) -> tuple[int, str]:
+    """Trains; gives the exit status and what to say. Of several processes all get the same."""
     folder = None
     try:
-        name, recipe, options = parse(arguments)
-        if options.images is not None:
-            recipe = on_own_pictures(recipe, options.images)
-        folder = prepare_folder(name, options)
-        if options.resume:
-            name, recipe = recorded(folder, recipe, arguments)
+        name, recipe, options, folder = distributed.on_rank_0(lambda: choose(arguments))
         # Only now, so that a mistake is told at once: torch takes seconds to load.
         from . import training
 
@@ -61,17 +68,29 @@ def main(arguments: Sequence[str]) -> int:
             data_folder=options.data_dir,
             resume=options.resume,
             title=options.title,
+            sync_batch_norm=options.sync_batch_norm,
         )
     except GenmodelsError as error:
-        print(f"train.py: {error}", file=sys.stderr)
-        if folder is not None and folder.is_dir() and not any(folder.iterdir()):
+        if distributed.RANK == 0 and folder and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
-        return 2
+        return 2, f"train.py: {error}"
     except Stopped as stopped:
-        print(f"{stopped}; go on with: python train.py {name} --run-dir {folder} --resume")
-        return 130
-    print(f"done: {folder}")
-    return 0
+        start = "python"
+        if distributed.WORLD > 1:
+            start = f"torchrun --nproc-per-node {distributed.LOCAL_WORLD}"
+        return 130, f"{stopped}; go on with: {start} train.py {name} --run-dir {folder} --resume"
+    return 0, f"done: {folder}"
+
+
+def choose(arguments: Sequence[str]) -> tuple[str, Recipe, Options, Path]:
+    """What to train, how and in which folder. Raises GenmodelsError."""
+    name, recipe, options = parse(arguments)
+    if options.images is not None:
+        recipe = on_own_pictures(recipe, options.images)
+    folder = prepare_folder(name, options)
+    if options.resume:
+        name, recipe = recorded(folder, recipe, arguments)
+    return name, recipe, options, folder
 
 
 def parse(arguments: Sequence[str]) -> tuple[str, Recipe, Options]:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from . import noise
+
 
 def reconstruction_error(
     logits: Tensor, images: Tensor, reduction: Literal["sum", "mean"] = "sum"
@@ -44,5 +46,4 @@ def generator_loss(fake_logits: Tensor) -> Tensor:
 
 def reparametrise(mean: Tensor, log_variance: Tensor, rng: torch.Generator) -> Tensor:
     """A draw from N(mean, variance) through which gradients reach both."""
-    noise = torch.randn(mean.shape, generator=rng, device=mean.device)
-    return mean + noise * (0.5 * log_variance).exp()
+    return mean + noise.normal(mean.shape, rng) * (0.5 * log_variance).exp()

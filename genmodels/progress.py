@@ -25,6 +25,8 @@ class Progress:
     folder: Path
     epochs: int
     bar: tqdm
+    silent: bool = False
+    """Tells nobody: of several processes only the first one tells."""
     epoch: int = 0
     losses: dict[str, float] = field(default_factory=dict)
     stop_requested: str = ""
@@ -53,7 +55,7 @@ class Progress:
             self.tell(reason=f"{what}: {done} of {total}")
 
     def due(self) -> bool:
-        return time.monotonic() - self.last_told >= 1
+        return not self.silent and time.monotonic() - self.last_told >= 1
 
     def show(self, epoch: int, losses: dict[str, float]) -> None:
         """The losses so far in this epoch."""
@@ -64,6 +66,8 @@ class Progress:
         self.tell()
 
     def tell(self, reason: str = "") -> None:
+        if self.silent:
+            return
         elapsed, seen = self.bar.format_dict["elapsed"], int(self.bar.n)
         rate = (seen - self.bar.initial) / elapsed if elapsed else 0
         status = Status(
@@ -80,17 +84,24 @@ class Progress:
         self.last_told = time.monotonic()
 
     def end(self, state: str, reason: str = "") -> None:
+        if self.silent:
+            return
         status = Status(state, reason, self.epoch, self.epochs, int(self.bar.n))
         runs.write_status(self.folder, status)
 
 
 @contextlib.contextmanager
-def watch(folder: Path, epochs: int) -> Iterator[Progress]:
+def watch(folder: Path, epochs: int, silent: bool = False) -> Iterator[Progress]:
     """Keeps status.json true: training inside, then done, stopped or failed with the reason."""
     with tqdm(
-        unit=" images", unit_scale=True, smoothing=0.05, dynamic_ncols=True, mininterval=0.5
+        unit=" images",
+        unit_scale=True,
+        smoothing=0.05,
+        dynamic_ncols=True,
+        mininterval=0.5,
+        disable=silent,
     ) as bar:
-        progress = Progress(folder, epochs, bar)
+        progress = Progress(folder, epochs, bar, silent)
         progress.tell()
         with stopped_by_signals(progress):
             try:

@@ -3,8 +3,12 @@
 A run is committed epoch by epoch: network files, metrics, samples, then state.pt, written
 last. What is newer than state.pt is discarded on resuming. All randomness of an epoch follows
 from the seed and the epoch's number, so a resumed training is the one never interrupted.
+
+Started by torchrun, N processes compute what one would with batches N times as large: each
+takes its part of a batch, and they add up their gradients (see `genmodels.distributed`).
 """
 
+import contextlib
 import io
 import math
 import platform
@@ -20,7 +24,7 @@ from filelock import Timeout
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from . import data, own_pictures, pictures, recipes, runs, weights
+from . import data, distributed, noise, own_pictures, pictures, recipes, runs, weights
 from .devices import Device, choose_device, choose_precision
 from .errors import GenmodelsError, RecipeError, RunError
 from .evaluation import Gauge
@@ -34,6 +38,8 @@ SAMPLE_SEED = 0
 VALIDATION_SEED = 1
 VALIDATION_BATCH = 128
 """More did not fit the caches of the processors it was measured on, and took twice the time."""
+ENDING_EVERY = 16
+"""Steps between two looks for a process that is to end, where a look waits for the GPU."""
 STORED_POSTERIORS = 2000
 """How many posterior means of held-out images latents.json holds."""
 
@@ -66,26 +72,31 @@ class Trainer:
             name: list(network.parameters()) for name, network in self.model.networks.items()
         }
         self.images_seen = 0
+        self.endings: Tensor | None = None
         # The networks take images channels last: then a batch gathered from this is so too.
         nhwc = self.train.pixels.permute(0, 2, 3, 1).contiguous()
         self.pixels = nhwc.to(self.device).permute(0, 3, 1, 2)
         self.labels = self.train.labels.to(self.device)
         self.distance_every = getattr(self.recipe, "distance_every", None)
-        if self.distance_every:
+        if self.distance_every and distributed.RANK == 0:
             # Before the first epoch: what is missing for it is told at once.
             self.gauge = Gauge(self.recipe.dataset, self.val, self.device, self.progress.preparing)
 
     def run(self, committed: int) -> None:
         """Trains the epochs after the committed one."""
         if committed == 0:
-            self.store_samples()
-            self.commit(0, [self.validate(0)])
+            with distributed.together():
+                if distributed.RANK == 0:
+                    self.store_samples()
+                    self.commit(0, [self.validate(0)])
         self.progress.begin(self.images_seen, self.recipe.epochs * len(self.train))
         for epoch in range(committed + 1, self.recipe.epochs + 1):
-            lines = [self.train_epoch(epoch), self.validate(epoch)]
-            lines[1] |= self.measure_distance(epoch)
-            self.store_samples()
-            self.commit(epoch, lines)
+            line = self.train_epoch(epoch)
+            with distributed.together():
+                if distributed.RANK == 0:
+                    held_out = self.validate(epoch) | self.measure_distance(epoch)
+                    self.store_samples()
+                    self.commit(epoch, [line, held_out])
 
     def train_epoch(self, epoch: int) -> dict[str, Any]:
         """One pass over the training images; its line for metrics.jsonl."""
@@ -95,35 +106,56 @@ class Trainer:
         self.model.train()
         means = Means()
         started = time.perf_counter()
-        for step, part in enumerate(data.batches(len(order), self.recipe.batch_size), 1):
-            index = order[part]
+        batches = data.batches(len(order), self.recipe.batch_size * distributed.WORLD)
+        for step, batch in enumerate(batches, 1):
+            index = order[batch]
+            rng.count = count = len(index)
+            rng.rows, own = distributed.share(count)
+            index = index[rng.rows]
             images = data.to_float(self.pixels[index])
             self.set_learning_rates()
-            measured = self.step(images, self.labels[index], rng)
-            means.add(measured, len(index))
-            self.images_seen += len(index)
-            self.progress.advance(len(index))
-            if epoch == 1 and step & (step - 1) == 0:  # after 1, 2, 4, 8, ... steps
+            measured = self.step(images, self.labels[index], rng, own / count)
+            means.add(measured, own)
+            self.images_seen += count
+            self.progress.advance(count)
+            # After 1, 2, 4, 8, ... steps.
+            if epoch == 1 and step & (step - 1) == 0 and distributed.RANK == 0:
                 self.store_samples()
                 self.model.train()
-            if self.progress.due():
-                self.report(epoch, means.result())
-            self.progress.check_stop()
+            with distributed.together(self.is_ending(step)):
+                if self.progress.due():
+                    self.report(epoch, means.result())
+                self.progress.check_stop()
+        means.add_up()
         self.report(epoch, means.result())
         return self.line("train", epoch, means.result(), time.perf_counter() - started)
 
-    def step(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
-        """One training step: each network's move in turn."""
+    def step(
+        self, images: Tensor, labels: Tensor, rng: torch.Generator, part: float = 1.0
+    ) -> dict[str, Tensor]:
+        """One training step: each network's move in turn.
+
+        `part` is that of the whole batch, of all processes, which these images are.
+        """
         measured: dict[str, Tensor] = {}
         for turn in self.model.turns(images, labels, rng):
             # Only for the networks that move: the others neither get nor need gradients.
             moving = [weight for name in turn.networks for weight in self.parameters[name]]
-            turn.loss.backward(inputs=moving)
+            # Not the gradients: synchronised batch norm adds up some of them on the way.
+            loss = turn.loss if part == 1 else turn.loss * part
+            loss.backward(inputs=moving)
+            self.endings = distributed.sum_gradients(moving)
             for name in turn.networks:
                 self.optimizers[name].step()
                 self.optimizers[name].zero_grad()
             measured |= turn.measured
         return measured
+
+    def is_ending(self, step: int) -> bool:
+        """Whether some process is to end; of the same step, all get the same answer."""
+        if self.endings is None or (self.device.type != "cpu" and step % ENDING_EVERY):
+            return False
+        return self.endings.item() > 0
 
     def set_learning_rates(self) -> None:
         """Those of the next step: a function of the images seen alone, as resuming needs."""
@@ -187,9 +219,8 @@ class Trainer:
         torch.save(state, buffer)
         runs.write_atomic(self.folder / "state.pt", buffer.getbuffer())
 
-    def restore(self) -> int:
-        """Goes back to the last committed epoch and gives its number."""
-        state = weights.load_state(self.folder)
+    def restore(self, state: dict[str, Any]) -> int:
+        """Goes back to a committed epoch and gives its number."""
         try:
             for name, network in self.model.networks.items():
                 network.load_state_dict(state["networks"][name])
@@ -199,21 +230,32 @@ class Trainer:
                 f"{self.folder.name}: state.pt does not fit the recipe; restore both files."
             ) from error
         self.images_seen = state["images_seen"]
-        runs.discard_after(runs.open_run(self.folder), state["epoch"], self.images_seen)
+        if distributed.RANK == 0:
+            runs.discard_after(runs.open_run(self.folder), state["epoch"], self.images_seen)
         return state["epoch"]
 
     def restore_or_begin(self) -> int:
         """The last committed epoch, restored; 0 when there is none."""
-        run = runs.open_run(self.folder)
-        if run.resumable() or any(line["epoch"] > 0 for line in run.metrics()):
-            return self.restore()
-        runs.discard_after(run, -1, -1)
+        state = distributed.on_rank_0(self.committed)
+        if state is not None:
+            return self.restore(state)
+        distributed.broadcast(self.model.parameters())
         return 0
 
-    def random(self, epoch: int, device: str | torch.device) -> torch.Generator:
+    def committed(self) -> dict[str, Any] | None:
+        """The state of the last committed epoch, or an empty folder to begin in."""
+        run = runs.open_run(self.folder)
+        if run.resumable() or any(line["epoch"] > 0 for line in run.metrics()):
+            return weights.load_state(self.folder)
+        runs.discard_after(run, -1, -1)
+        return None
+
+    def random(self, epoch: int, device: str | torch.device) -> noise.SharedGenerator:
         """The randomness of an epoch, a function of the seed and the epoch's number."""
         words = np.random.SeedSequence([self.recipe.seed, epoch]).generate_state(1, np.uint64)
-        return torch.Generator(device).manual_seed(int(words[0]) >> 1)
+        rng = noise.SharedGenerator(device)
+        rng.manual_seed(int(words[0]) >> 1)
+        return rng
 
     def report(self, epoch: int, losses: dict[str, float]) -> None:
         """Shows the losses so far. Raises GenmodelsError when one is no number any more."""
@@ -284,6 +326,13 @@ class Means:
             self.sums[name] = self.sums[name] + weighted if name in self.sums else weighted
         self.count += count
 
+    def add_up(self) -> None:
+        """Makes them means over the images of all processes."""
+        count = next(iter(self.sums.values())).new_tensor(self.count)
+        *sums, count = distributed.total(torch.stack([*self.sums.values(), count])).unbind()
+        self.sums = dict(zip(self.sums, sums, strict=True))
+        self.count = int(count)
+
     def result(self) -> dict[str, float]:
         return {name: total.item() / self.count for name, total in self.sums.items()}
 
@@ -297,31 +346,36 @@ def fit(
     data_folder: Path | None = None,
     resume: bool = False,
     title: str = "",
+    sync_batch_norm: bool = False,
 ) -> None:
     """Trains a recipe into a run folder, or goes on with the training there.
 
+    Of several processes each calls this, inside `distributed.group`, with the same arguments.
     Raises GenmodelsError for what the caller can mend, and Stopped when asked to end.
     """
     recipe.check()
+    first = distributed.RANK == 0
     if recipe.pictures is not None:
-        own_pictures.open_set(recipe.pictures)  # A set there is not leaves no run behind.
-    place = choose_device(device)
-    model = build(recipe).to(place)
-    model.compute_type = getattr(torch, choose_precision(recipe, place))
-    if recipe.network == "convolutional":
-        model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = runs.lock(folder).acquire(timeout=2)
-    except Timeout as error:
-        raise RunError(f"{folder} is being trained already; wait, or stop it first.") from error
-    except OSError as error:
-        raise RunError(f"{folder} cannot be written ({error}); choose another folder.") from error
-    if not (resume and runs.open_run(folder).status().state == "waiting"):
+        pictures_set = recipe.pictures  # A set there is not leaves no run behind.
+        distributed.on_rank_0(lambda: own_pictures.open_set(pictures_set) and None)
+    # One of its own for each process, but all of one kind: they could not exchange gradients.
+    place = distributed.on_rank_0(lambda: choose_device(device))
+    with distributed.together():
+        place = distributed.own_device(place)
+        model = build(recipe).to(place)
+        model.compute_type = getattr(torch, choose_precision(recipe, place))
+        if recipe.network == "convolutional":
+            model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        if sync_batch_norm:
+            synchronise_batch_norm(model)
+        lock = take_lock(folder) if first else contextlib.nullcontext()
+    if first and not (resume and runs.open_run(folder).status().state == "waiting"):
         # That of the training before. A run that waits was cleared of it when it was queued, and
         # may have been told to stop since.
         (folder / "stop").unlink(missing_ok=True)
-    with lock, watch(folder, recipe.epochs) as progress:
+
+    def prepare(progress: Progress) -> tuple[data.Images, data.Images]:
+        """Records what will be done and reads the images."""
         info = describe(name, recipe, model, title)
         if resume:
             info = runs.change_info(folder, **continued(runs.open_run(folder), info))
@@ -333,17 +387,45 @@ def fit(
         check_last_batch(model, len(train), recipe.batch_size)
         warn_of_other_data(info, train, val)
         runs.change_info(folder, data={"train": provenance(train), "val": provenance(val)})
-        trainer = Trainer(folder, recipe, model, train, val, progress)
+        return train, val
+
+    with lock, watch(folder, recipe.epochs, silent=not first) as progress:
+        train, val = distributed.on_rank_0(lambda: prepare(progress))
+        with distributed.together():
+            trainer = Trainer(folder, recipe, model, train, val, progress)
         try:
             trainer.run(trainer.restore_or_begin())
         except Stopped:
-            if runs.open_run(folder).resumable():
-                progress.epoch = trainer.restore()
+            if first and runs.open_run(folder).resumable():
+                progress.epoch = trainer.restore(weights.load_state(folder))
                 progress.bar.n = trainer.images_seen
                 trainer.store_latents()
             raise
-        trainer.store_latents()
-    (folder / "state.pt").unlink()
+        if first:
+            trainer.store_latents()
+    if first:
+        (folder / "state.pt").unlink()
+
+
+def take_lock(folder: Path) -> contextlib.AbstractContextManager:
+    """Makes the folder and locks its run. Raises RunError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return runs.lock(folder).acquire(timeout=2)
+    except Timeout as error:
+        raise RunError(f"{folder} is being trained already; wait, or stop it first.") from error
+    except OSError as error:
+        raise RunError(f"{folder} cannot be written ({error}); choose another folder.") from error
+
+
+def synchronise_batch_norm(model: Model) -> None:
+    """Has batches normalised over all processes. Raises RecipeError where torch cannot do it."""
+    if model.device.type != "cuda":
+        raise RecipeError(
+            "torch synchronises batch normalisation between GPUs only; leave out --sync-batch-norm."
+        )
+    if distributed.WORLD > 1:
+        nn.SyncBatchNorm.convert_sync_batchnorm(model)
 
 
 def describe(name: str, recipe: Recipe, model: Model, title: str) -> dict[str, Any]:
@@ -364,6 +446,8 @@ def describe(name: str, recipe: Recipe, model: Model, title: str) -> dict[str, A
             "precision": str(model.compute_type).removeprefix("torch."),
             "threads": torch.get_num_threads(),
             "device": torch.cuda.get_device_name(model.device) if cuda else model.device.type,
+            "processes": distributed.WORLD,
+            "sync_batch_norm": any(isinstance(m, nn.SyncBatchNorm) for m in model.modules()),
         },
         "versions": {"python": platform.python_version(), "torch": str(torch.__version__)},
         "data": None,
@@ -373,21 +457,29 @@ def describe(name: str, recipe: Recipe, model: Model, title: str) -> dict[str, A
 def continued(run: Run, info: dict[str, Any]) -> dict[str, Any]:
     """What of recipe.json is new in a resumed run, or in one that waited; warns where the
     arithmetic will not be the same."""
-    for name, before in (run.info.get("resolved") or {}).items():
-        now = info["resolved"].get(name)
-        if now != before:
-            warn(f"{run.id} was trained with {name} {before}, now {now}")
     new = {name: info[name] for name in ("recipe", "resolved", "parameters")}
-    return new if run.info.get("resolved") else new | {"versions": info["versions"]}
+    if not run.info.get("resolved"):
+        return new | {"versions": info["versions"]}
+    # Runs of before there could be several processes say nothing of them.
+    recorded = {"processes": 1, "sync_batch_norm": False} | run.info["resolved"]
+    for name, now in info["resolved"].items():
+        before = recorded.get(name)
+        if now != before:
+            warn(f"{run.id} was trained with {name.replace('_', ' ')} {before}, now {now}")
+    return new
 
 
 def check_last_batch(model: Model, count: int, batch_size: int) -> None:
-    """Raises RecipeError where batch normalisation would meet one image alone."""
-    alone = (count - 1) % batch_size == 0
-    if alone and any(isinstance(layer, nn.BatchNorm1d) for layer in model.modules()):
+    """Raises RecipeError where batch normalisation would meet one image alone, or none."""
+    last = (count - 1) % (batch_size * distributed.WORLD) + 1
+    needs = {nn.BatchNorm1d: 2, nn.SyncBatchNorm: 1}
+    needed = max(needs.get(type(layer), 0) for layer in model.modules())
+    if last // distributed.WORLD < needed:
+        each = f" in each of {distributed.WORLD} processes" if distributed.WORLD > 1 else ""
         raise RecipeError(
-            f"the last batch of {count:,} images in batches of {batch_size} holds one image, and "
-            "batch normalisation needs two; change the batch size."
+            f"the last batch of {count:,} images in batches of {batch_size * distributed.WORLD} "
+            f"holds {'one image' if last == 1 else f'{last} images'}, and batch normalisation "
+            f"needs {'two' if needed == 2 else 'one'}{each}; change the batch size."
         )
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .. import noise
 from ..recipes import DATASETS, ClassifierRecipe
 from . import Model, Turn
 
@@ -114,8 +115,7 @@ def augment(images: Tensor, kind: str, rng: torch.Generator) -> Tensor:
     count, size = len(images), images.shape[-1]
 
     def uniform(low: float, high: float, columns: int = 2) -> Tensor:
-        numbers = torch.rand(count, columns, generator=rng, device=images.device)
-        return low + (high - low) * numbers
+        return low + (high - low) * noise.uniform((count, columns), rng)
 
     if kind == "shift":
         zoom = uniform(0.9, 1.1)

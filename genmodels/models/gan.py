@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .. import objectives
+from .. import noise, objectives
 from ..recipes import GANRecipe
 from . import LatentModel, Turn, norm_layer
 
@@ -116,7 +116,7 @@ class GAN(LatentModel):
         return {"lr": self.learning_rates[network], "betas": (self.beta1, 0.999)}
 
     def _latents(self, count: int, rng: torch.Generator) -> Tensor:
-        return torch.randn(count, self.latent_dim, generator=rng, device=self.device)
+        return noise.normal((count, self.latent_dim), rng)
 
 
 def _initialise(layer: nn.Module) -> None:

@@ -1,0 +1,266 @@
+"""Trainings on two processes, started by torchrun as a user starts them."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from genmodels import distributed, folders, noise, recipes, runs, training, weights
+from genmodels.command import main
+from genmodels.errors import RecipeError
+from genmodels.models import build
+from genmodels.runs import Run
+
+TIMES = ("seconds", "images_per_second")
+
+
+@pytest.fixture(autouse=True)
+def places(runs_folder, cache_folder, synthetic_data, monkeypatch):
+    monkeypatch.setenv("GENMODELS_DATA", str(synthetic_data))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@contextlib.contextmanager
+def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Two processes of train.py."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", "2", "train.py", *arguments, "--device", "cpu"]
+    with subprocess.Popen(
+        command,
+        cwd=folders.REPOSITORY,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()  # Not killed: torchrun has its processes to end.
+
+
+def torchrun(*arguments: str) -> tuple[int, str]:
+    """Trains to the end; the exit status and what was said."""
+    with started(*arguments) as process:
+        said, _ = process.communicate(timeout=300)
+        return process.returncode, said
+
+
+def networks(run: Run) -> dict[str, torch.Tensor]:
+    return {
+        f"{path.stem}.{key}": tensor
+        for path in sorted(run.path.glob("*.safetensors"))
+        for key, tensor in load_file(path).items()
+    }
+
+
+def timeless(run: Run) -> list[dict]:
+    return [
+        {key: value for key, value in line.items() if key not in TIMES} for line in run.metrics()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "images"),
+    # The last batch of 48 holds 3 images, of which one process gets one, or 1 for both.
+    [("vae-mnist", 99), ("gan-mnist", 97)],
+)
+def test_two_processes_equal_one_with_twice_the_batch(name, images, runs_folder):
+    options = [name, "--epochs", "2", "--train-limit", str(images)]
+    status, said = torchrun(*options, "--batch-size", "24")
+    assert status == 0, said
+    assert f"done: {runs_folder / name}-1" in said
+    assert main([*options, "--batch-size", "48", "--run-dir", str(runs_folder / "one")]) == 0
+    two, one = runs.open_run(runs_folder / f"{name}-1"), runs.open_run(runs_folder / "one")
+
+    torch.testing.assert_close(networks(two), networks(one), atol=5e-6, rtol=0)
+    untrained = build(one.recipe).state_dict()
+    moved = [(networks(one)[key] - untrained[key]).abs().max() for key in untrained]
+    assert min(moved) > 2e-4  # At least a step of Adam's, which none of the others' is off by.
+    assert len(two.metrics()) == len(one.metrics()) == 5
+    for mine, theirs in zip(timeless(two), timeless(one), strict=True):
+        assert mine.pop("split") == theirs.pop("split")
+        assert mine == pytest.approx(theirs, rel=1e-5)
+    assert list(two.samples()) == list(one.samples())
+    assert [path.name for path in sorted(two.path.iterdir())] == [
+        path.name for path in sorted(one.path.iterdir())
+    ]
+    assert sorted(path.name for path in runs_folder.iterdir()) == sorted(["one", f"{name}-1"])
+    assert two.status().state == "done"
+    assert two.status().images_seen == 2 * images
+    assert two.info["resolved"]["processes"] == 2
+    assert one.info["resolved"]["processes"] == 1
+
+
+def wait_for_epoch(folder: Path, epoch: int, process: subprocess.Popen[str]) -> None:
+    while not (folder / "state.pt").exists() or weights.load_state(folder)["epoch"] < epoch:
+        assert process.poll() is None
+        time.sleep(0.05)
+
+
+def worker(process: subprocess.Popen[str], rank: int) -> int:
+    """The process id of a rank."""
+    if not Path("/proc").is_dir():
+        pytest.skip("needs /proc to find the process")
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return next(
+        int(child)
+        for child in children
+        if f"RANK={rank}".encode() in Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
+    )
+
+
+ENDLESS = ["vae-mnist", "--epochs", "5000", "--batch-size", "8", "--train-limit", "50"]
+
+
+def test_a_training_stopped_by_a_file_goes_on_as_if_it_had_not_been(runs_folder):
+    folder = runs_folder / "run"
+    with started(*ENDLESS, "--run-dir", str(folder)) as process:
+        wait_for_epoch(folder, 1, process)
+        runs.request_stop(folder)
+        said, _ = process.communicate(timeout=120)
+    assert process.returncode != 0
+    again = f"train.py vae-mnist --run-dir {folder} --resume"
+    assert f"stopped on request; go on with: torchrun --nproc-per-node 2 {again}" in said
+    run = runs.open_run(folder)
+    stopped = run.status()
+    assert (stopped.state, stopped.reason) == ("stopped", "stopped on request")
+    assert stopped.images_seen == 50 * stopped.epoch
+    assert run.latents()
+
+    epochs = ["--epochs", str(stopped.epoch + 2)]
+    status, said = torchrun("vae-mnist", "--run-dir", str(folder), "--resume", *epochs)
+    assert status == 0, said
+    assert "warning" not in said
+    status, said = torchrun(*ENDLESS, *epochs, "--run-dir", str(runs_folder / "whole"))
+    assert status == 0, said
+    whole = runs.open_run(runs_folder / "whole")
+    assert timeless(run) == timeless(whole)
+    torch.testing.assert_close(networks(run), networks(whole), atol=0, rtol=0)
+
+
+def test_a_signal_to_one_process_stops_all(runs_folder, capsys):
+    folder = runs_folder / "run"
+    with started(*ENDLESS, "--run-dir", str(folder)) as process:
+        wait_for_epoch(folder, 1, process)
+        os.kill(worker(process, rank=1), 15)
+        said, _ = process.communicate(timeout=120)
+    assert "stopped by SIGTERM; go on with" in said
+    assert "Traceback" not in said.partition("stopped by SIGTERM; go on with")[0]
+    status = runs.open_run(folder).status()
+    assert (status.state, status.reason) == ("stopped", "stopped by SIGTERM")
+
+    # One process goes on with it, by another arithmetic.
+    epochs = ["--epochs", str(status.epoch + 1)]
+    assert main(["vae-mnist", "--run-dir", str(folder), "--resume", *epochs]) == 0
+    assert "warning: run was trained with processes 2, now 1" in capsys.readouterr().err
+
+
+def test_a_process_that_is_killed_leaves_none_waiting(runs_folder):
+    folder = runs_folder / "run"
+    with started(*ENDLESS, "--run-dir", str(folder)) as process:
+        wait_for_epoch(folder, 1, process)
+        os.kill(worker(process, rank=1), 9)
+        process.communicate(timeout=120)
+    assert process.returncode != 0
+    run = runs.open_run(folder)
+    assert run.status().state in ("failed", "stopped")
+    assert run.resumable()
+
+
+def complaints(said: str) -> list[str]:
+    return [line for line in said.splitlines() if line.startswith("train.py: ")]
+
+
+def test_a_mistake_ends_all_in_one_sentence(runs_folder):
+    status, said = torchrun("gan-imagenette", "--sync-batch-norm")
+    assert status != 0
+    [complaint] = complaints(said)
+    assert "synchronises batch normalisation between GPUs only" in complaint
+    assert list(runs_folder.iterdir()) == []
+
+
+def test_what_rank_0_alone_finds_ends_all(runs_folder):
+    folder = runs_folder / "run"
+    folder.mkdir()
+    runs.write_json(folder / "recipe.json", {})
+    with runs.lock(folder):
+        status, said = torchrun("vae-mnist", "--run-dir", str(folder))
+    assert status != 0
+    [complaint] = complaints(said)
+    assert f"{folder} is not empty" in complaint
+
+
+def test_a_loss_that_is_no_number_ends_all(runs_folder):
+    options = ["--learning-rate", "1", "--batch-size", "32", "--train-limit", "64"]
+    status, said = torchrun("vae-mnist", *options)
+    assert status != 0
+    [complaint] = complaints(said)
+    assert "became" in complaint
+    assert runs.open_run(runs_folder / "vae-mnist-1").status().state == "failed"
+
+
+@pytest.fixture
+def process(monkeypatch):
+    """Makes this process one of several, as far as numbers go."""
+
+    def become(rank: int, world: int) -> None:
+        monkeypatch.setattr(distributed, "RANK", rank)
+        monkeypatch.setattr(distributed, "WORLD", world)
+
+    return become
+
+
+@pytest.mark.parametrize("world", [1, 2, 3, 5])
+def test_the_processes_share_every_batch_evenly(world, process):
+    for count in range(1, 17):
+        images = list(range(count))
+        shares = []
+        for rank in range(world):
+            process(rank, world)
+            rows, own = distributed.share(count)
+            assert len(images[rows]) == max(own, 1)
+            shares.append(images[rows][:own])
+        assert [image for share in shares for image in share] == images
+        sizes = [len(share) for share in shares]
+        assert max(sizes) - min(sizes) <= 1
+        assert sizes[0] == max(sizes)
+
+
+def test_the_processes_together_draw_the_noise_of_one(process):
+    for draw, direct in ((noise.normal, torch.randn), (noise.uniform, torch.rand)):
+        numbers = torch.Generator().manual_seed(3)
+        generators = [noise.SharedGenerator().manual_seed(3) for _ in range(3)]
+        for count in (7, 5):  # Two draws, one after the other.
+            parts = []
+            for rank, rng in enumerate(generators):
+                assert isinstance(rng, noise.SharedGenerator)
+                process(rank, 3)
+                rng.count = count
+                rng.rows, own = distributed.share(count)
+                parts.append(draw((own, 2), rng))
+            whole = direct(count, 2, generator=numbers)
+            torch.testing.assert_close(torch.cat(parts), whole, atol=0, rtol=0)
+
+
+def test_batch_normalisation_needs_two_images_in_each_process(process):
+    recipe = recipes.named("vae-mnist")
+    normalised = recipes.from_json(recipes.to_json(recipe) | {"encoder_norm": "batch"})
+    model = build(normalised)
+    process(0, 2)
+    training.check_last_batch(model, 68, 32)
+    training.check_last_batch(build(recipe), 65, 32)
+    sentence = r"the last batch of 67 images in batches of 64 holds 3 images.*two in each of 2"
+    with pytest.raises(RecipeError, match=sentence):
+        training.check_last_batch(model, 67, 32)
+    nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    training.check_last_batch(model, 66, 32)
+    with pytest.raises(RecipeError, match=r"65 images .* holds one image.*one in each of 2"):
+        training.check_last_batch(model, 65, 32)
