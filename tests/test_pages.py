@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from benchmarks.fid import random_weights
 from genmodels import evaluation, figures, folders, recipes, runs
+from genmodels.jobs import limits
 from genmodels.ui import navigation, shell
 
 APP = Path(navigation.__file__)
@@ -25,6 +26,7 @@ def app(monkeypatch, tmp_path) -> AppTest:
     for name in ("RUNS", "DATA", "CACHE"):
         monkeypatch.setenv(f"GENMODELS_{name}", str(tmp_path / name.lower()))
     monkeypatch.delenv("GENMODELS_TRAINING", raising=False)
+    limits._wrong.clear()
     return AppTest.from_file(str(APP), default_timeout=60).run()
 
 

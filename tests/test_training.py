@@ -518,7 +518,7 @@ def test_the_distance_is_measured_every_so_many_epochs_and_changes_nothing(tmp_p
     plain = fitted(tmp_path / "plain", "gan-mnist", epochs=3)
     lines = [line for line in measured.metrics() if "classifier_distance" in line]
     assert [(line["epoch"], line["split"]) for line in lines] == [(2, "val")]
-    assert lines[0]["classifier_distance"] > 100  # After a few steps it is far from digits.
+    assert lines[0]["classifier_distance"] > 10  # After a few steps it is far from digits.
     assert files(measured, "*.safetensors") == files(plain, "*.safetensors")
     assert files(measured, "samples/*") == files(plain, "samples/*")
 
