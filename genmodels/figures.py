@@ -24,7 +24,14 @@ LAYOUT = {
     "margin": {"l": 64, "r": 16, "t": 16, "b": 48},
     "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
 }
-NOT_MEASURED = {"epoch", "split", "images_seen", "seconds", "images_per_second"}
+NOT_MEASURED = {
+    "epoch",
+    "split",
+    "images_seen",
+    "seconds",
+    "images_per_second",
+    "distance_seconds",
+}
 
 
 def quantities(metrics: list[dict[str, Any]]) -> list[str]:

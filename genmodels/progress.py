@@ -1,6 +1,7 @@
 """How far a training is: told to the terminal and to status.json. And how it is stopped."""
 
 import contextlib
+import errno
 import signal
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 from tqdm import tqdm
 
 from . import runs
+from .errors import RunError
 from .runs import Status
 
 
@@ -109,6 +111,13 @@ def watch(folder: Path, epochs: int, silent: bool = False) -> Iterator[Progress]
             except Stopped as error:
                 progress.end("stopped", str(error))
                 raise
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    progress.end("failed", str(error))
+                    raise
+                sentence = "the disk is full; delete runs that nobody needs, then resume."
+                progress.end("failed", sentence)
+                raise RunError(f"{folder.name}: {sentence}") from error
             except BaseException as error:
                 progress.end("failed", str(error) or type(error).__name__)
                 raise

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from . import folders, runs
+from . import figures, folders, runs
 from .runs import Run
 
 BEGIN, END = "<!-- runs: python -m genmodels.table -->", "<!-- /runs -->"
@@ -15,7 +15,7 @@ def row(run: Run) -> list[str]:
     metrics = run.metrics()
     last = [line for line in metrics if line["split"] == "val"][-1]
     minutes = sum(line["seconds"] for line in metrics) / 60
-    skipped = ("epoch", "split", "images_seen", "seconds", "images_per_second")
+    skipped = figures.NOT_MEASURED
     losses = [f"{name} {value:.4g}" for name, value in last.items() if name not in skipped]
     entries = run.evaluation()
     # The features are the same in all titles' brackets, so they are named once.

@@ -186,10 +186,12 @@ class Trainer:
         if not self.distance_every or epoch % self.distance_every:
             return {}
         self.model.eval()
+        started = time.perf_counter()
         distance = self.gauge(
             self.model, recipes.DISTANCE_SAMPLES, SAMPLE_SEED, self.progress.check_stop
         )
-        return {"classifier_distance": distance}
+        seconds = round(time.perf_counter() - started, 3)
+        return {"classifier_distance": distance, "distance_seconds": seconds}
 
     @torch.inference_mode()
     def store_samples(self) -> None:

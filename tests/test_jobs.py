@@ -166,6 +166,60 @@ def test_all_killed_at_once_what_waited_waits_and_what_was_lost_is_delivered_aga
         jobs.stop(first)
 
 
+def test_a_full_disk_is_said_and_the_training_goes_on_when_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=26M", "tmpfs", str(small)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a small disk can only be made by root")
+    try:
+        monkeypatch.setenv("GENMODELS_RUNS", str(small))
+        run = jobs.submit("vae-mnist", dataclasses.replace(SHORT, epochs=3))
+        with at_work():
+            wait(lambda: state(run) == "failed")
+            assert "the disk is full" in run.status().reason
+            committed = run.status().epoch
+            subprocess.run(["mount", "-o", "remount,size=90M", str(small)], check=True)
+            jobs.resume(run)
+            wait(lambda: state(run) == "done")
+        epochs = [line["epoch"] for line in run.metrics() if line["split"] == "val"]
+        assert epochs == [0, 1, 2, 3] and committed < 3
+    finally:
+        subprocess.run(["umount", "--lazy", str(small)], check=True)
+
+
+def test_places_do_not_depend_on_the_clock():
+    first, second = jobs.submit("vae-mnist", SHORT), jobs.submit("vae-mnist", SHORT)
+    os.utime(second.path / "recipe.json", (0, 0))
+    os.utime(second.path / "status.json", (0, 0))
+    third = jobs.submit("vae-mnist", SHORT)
+    assert [place.run.id for place in jobs.places()] == [first.id, second.id, third.id]
+
+
+def test_the_app_keeps_one_worker_and_starts_another_when_it_is_killed():
+    def held() -> bool:
+        return runs._is_held(worker._worker_lock(worker.EMBEDDED))
+
+    try:
+        worker.keep_worker()
+        wait(held)
+        [first] = worker._children
+        worker.keep_worker()
+        assert worker._children == [first]
+        kill(first)
+        worker.keep_worker()
+        wait(held)
+        [second] = worker._children
+        assert second.pid != first.pid
+        run = jobs.submit("vae-mnist", SHORT)
+        wait(lambda: state(run) == "done")
+    finally:
+        for child in worker._children:
+            kill(child)
+
+
 def test_who_does_not_stop_is_ended(monkeypatch):
     monkeypatch.setattr(worker, "GRACE_SECONDS", 0.5)
     monkeypatch.setattr(worker, "POLL_SECONDS", 0.05)
