@@ -49,10 +49,12 @@ shared.heading(
 shown, damaged = shared.gallery()
 cards([run for run in shown if run.shipped])
 own = [run for run in shown if not run.shipped]
-st.subheader("Your own trainings", anchor=False)
-if own:
-    cards(own)
-else:
+begun = [run for run in own if run.samples()]
+st.subheader("Trained here", anchor=False)
+cards(begun)
+if not own:
     st.markdown("None yet. Start one on the Train page; a digit model takes minutes.")
+elif len(own) > len(begun):
+    st.markdown(f"{len(own) - len(begun)} more on the Train page, without pictures so far.")
 for run in damaged:
     st.warning(f"`{run.id}` cannot be shown: {plain(run.reason)}", icon=":material/warning:")

@@ -44,7 +44,7 @@ if own:
     active.sort(key=lambda run: (not training_view.is_mine(run), run.status().state))
     if active and "run" not in st.session_state and "run" not in st.query_params:
         st.session_state["run"] = active[0].id
-    names = {run.id: f"{run.title} · {run.id} · {run.status().state}" for run in own}
+    names = {run.id: f"{run.title} · {run.id}" for run in own}
     shown = st.selectbox(
         "Training", ids, format_func=lambda run_id: names[run_id], key="run", bind="query-params"
     )

@@ -357,6 +357,12 @@ class TestControl:
         monkeypatch.setenv("GENMODELS_TEACHER_PASSCODE", "chalk")
         assert not jobs.control(run, key="anybody", teacher=False)
 
+    def test_a_folder_that_was_given_to_somebody(self, tmp_path: Path):
+        assert jobs.may_change(tmp_path, key="anybody", teacher=False)
+        jobs.give_to(tmp_path, "mine")
+        assert jobs.may_change(tmp_path, key="mine", teacher=False)
+        assert not jobs.may_change(tmp_path, key="yours", teacher=False)
+
     def test_titles(self):
         run = jobs.submit("vae-mnist", LONG)
         jobs.retitle(run, "  <b>my\nrun</b> ")

@@ -171,7 +171,7 @@ def test_a_run_without_measurements_says_how_to_get_some(app):
     assert "press Compute" in texts(app)
 
 
-@pytest.mark.parametrize("by", ["pixels", "features"])
+@pytest.mark.parametrize("by", ["Pixels", "Features"])
 def test_samples_stand_beside_their_nearest_training_images(app, by):
     write_mnist(folders.data(), train=60, val=30)
     app.query_params["view"] = "Nearest training images"
@@ -180,6 +180,7 @@ def test_samples_stand_beside_their_nearest_training_images(app, by):
     assert not app.error
     assert len(app.image) == 10
     assert "Median distance" in texts(app)
+    assert f"image ({by.lower()})" in app.get("plotly_chart")[0].proto.spec
 
 
 def test_without_training_images_there_is_a_button_to_download_them(app):

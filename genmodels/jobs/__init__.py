@@ -26,6 +26,8 @@ __all__ = [
     "Place",
     "control",
     "delete",
+    "give_to",
+    "may_change",
     "passcode_matches",
     "permission",
     "places",
@@ -69,7 +71,7 @@ def submit(
         folder = runs.new_folder(recipe_name)
         try:
             if key:
-                runs.write_atomic(folder / "owner", limits.hashed(key).encode())
+                give_to(folder, key)
             info = {
                 "format": runs.FORMAT,
                 "title": checked_title(title) or recipe.title,
@@ -154,17 +156,25 @@ def checked_title(title: str) -> str:
 
 
 def control(run: Run, *, key: str, teacher: bool) -> bool:
-    """Whether a person may stop, resume, delete or rename a run.
+    """Whether a person may stop, resume, delete or rename a run; never one that ships."""
+    return not run.shipped and may_change(run.path, key=key, teacher=teacher)
 
-    Theirs they may, a teacher all; a run that nobody's key started, anybody may where no
-    teacher's passcode is set.
+
+def may_change(folder: Path, *, key: str, teacher: bool) -> bool:
+    """Whether what is in a folder belongs to the person of that key.
+
+    A teacher may change everything; what belongs to nobody, anybody may where no teacher's
+    passcode is set.
     """
-    if run.shipped:
-        return False
-    owner = _owner(run.path)
+    owner = _owner(folder)
     if teacher or (owner is None and not limits.has_teacher()):
         return True
     return bool(key) and owner == limits.hashed(key)
+
+
+def give_to(folder: Path, key: str) -> None:
+    """Makes what is in a folder the property of the person of that key."""
+    runs.write_atomic(folder / "owner", limits.hashed(key).encode())
 
 
 def waiting() -> list[Run]:

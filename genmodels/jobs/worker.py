@@ -99,7 +99,10 @@ def supervise() -> None:
 
     def keep() -> None:
         while True:
-            keep_worker()
+            try:
+                keep_worker()
+            except OSError as error:  # A full disk, say: there may be room in a moment.
+                log.error("no worker could be started: %s", error)
             time.sleep(KEEP_SECONDS)
 
     threading.Thread(target=keep, daemon=True, name="genmodels worker").start()

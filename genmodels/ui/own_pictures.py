@@ -5,10 +5,12 @@ from typing import IO
 
 import streamlit as st
 
-from .. import own_pictures, pictures
+from .. import jobs, own_pictures, pictures
 from ..errors import GenmodelsError
 from ..own_pictures import LEAST, MB, ZIP_BYTES
 from ..recipes import DATASETS
+from . import visitor
+from .permission import is_teacher
 from .shell import plain, sentence
 
 SHOWN = 24
@@ -76,7 +78,10 @@ def _make(file: IO[bytes], name: str) -> None:
 
     try:
         with _making:
+            before = {found.id for found in own_pictures.list_sets()}
             made = own_pictures.from_zip(file, name, progress)
+            if made.id not in before:
+                jobs.give_to(made.folder, visitor.key())
         st.session_state[KEY] = made.id
         st.session_state[SAID] = False, plain(f"{made.id} is ready.")
     except GenmodelsError as error:
@@ -100,6 +105,8 @@ def _show(set_id: str, dataset: str, disabled: bool) -> None:
             alt=f"{len(shown)} pictures of {chosen.title}, resized and cropped to {kind}",
         )
     st.caption(plain(chosen.about))
+    if not jobs.may_change(chosen.folder, key=visitor.key(), teacher=is_teacher()):
+        return
     with st.popover("Delete these pictures", icon=":material/delete:", disabled=disabled):
         learnt = len(own_pictures.learners(set_id))
         st.markdown(
