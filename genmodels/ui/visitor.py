@@ -11,7 +11,7 @@ KEY = re.compile(r"[0-9a-f]{32}")
 
 def key() -> str:
     """This browser's key; without cookies one that lasts as long as the page."""
-    cookie = st.context.cookies.get(COOKIE, "")
+    cookie = str(st.context.cookies.get(COOKIE))
     if KEY.fullmatch(cookie):
         return cookie
     return st.session_state.setdefault("visitor", secrets.token_hex(16))
