@@ -2,14 +2,12 @@
 # Space runs it as it is. Volumes: /data (data sets), /runs, /cache.
 FROM python:3.12-slim
 
-# The CPU's wheels are a tenth of the GPU's size: --build-arg TORCH_INDEX=... chooses them.
-ARG TORCH_INDEX=""
 RUN useradd --create-home --uid 1000 user \
     && mkdir /data /runs /cache \
     && chown user /data /runs /cache
 WORKDIR /home/user/app
 COPY requirements.txt .
-RUN pip install --no-cache-dir ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} -r requirements.txt
+RUN pip install --no-cache-dir -r requirements.txt
 COPY . .
 USER user
 ENV GENMODELS_DATA=/data GENMODELS_RUNS=/runs GENMODELS_CACHE=/cache
