@@ -1,14 +1,25 @@
-"""Ways between latents. A latent is float32 [latent_dim]."""
+"""Ways between latents, planes through them, latents as text. A latent is float32 [latent_dim]."""
 
+import base64
+import binascii
 import math
+from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from .errors import GenmodelsError
 from .models import LatentModel
 
 Path = Literal["linear", "spherical"]
+FARTHEST = 1000
+"""Numbers of a latent beyond this are taken for nonsense."""
+
+
+class LatentError(GenmodelsError):
+    """A latent that cannot be had."""
 
 
 @torch.inference_mode()
@@ -46,3 +57,59 @@ def between(start: Tensor, end: Tensor, steps: int, path: Path = "linear") -> Te
         return straight
     directions = (torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / torch.sin(angle)
     return directions * (lengths[0] + t * (lengths[1] - lengths[0]))
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A plane in the latent space: `origin` [latent_dim], `axes` [2, latent_dim]."""
+
+    origin: Tensor
+    axes: Tensor
+
+    def latents(self, points: Tensor) -> Tensor:
+        """The latents [n, latent_dim] at points [n, 2] of the plane."""
+        return self.origin + points @ self.axes
+
+    def points(self, latents: Tensor) -> Tensor:
+        """Where latents [n, latent_dim] fall upright onto the plane: [n, 2]."""
+        return (latents - self.origin) @ torch.linalg.pinv(self.axes)
+
+
+def principal_plane(latents: Tensor) -> Plane:
+    """The plane through the mean of latents [n, latent_dim] along their first two principal
+    components, of length 1; of two-dimensional latents the plane that they lie in, as it is."""
+    if latents.shape[1] == 2:
+        return Plane(torch.zeros(2), torch.eye(2))
+    mean = latents.mean(0)
+    components = torch.linalg.svd((latents - mean).double(), full_matrices=False)[2][:2]
+    # Of each component's two directions the one whose largest number is positive.
+    largest = components.gather(1, components.abs().argmax(1, keepdim=True))
+    return Plane(mean, (components * largest.sign()).float())
+
+
+def plane_through(a: Tensor, b: Tensor, c: Tensor) -> Plane:
+    """The plane in which a is (0, 0), b is (1, 0) and c is (0, 1)."""
+    return Plane(a, torch.stack([b - a, c - a]))
+
+
+def to_text(latent: Tensor) -> str:
+    """A latent in half precision as letters that an address may hold."""
+    content = latent.detach().cpu().half().numpy().astype("<f2").tobytes()
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
+
+
+def from_text(text: str, latent_dim: int) -> Tensor:
+    """The latent [latent_dim] that `to_text` wrote. Raises LatentError for anything else."""
+    try:
+        content = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
+        numbers = torch.from_numpy(np.frombuffer(content, "<f2").astype(np.float32))
+    except (binascii.Error, ValueError) as error:
+        raise LatentError("this text is no latent; copy the whole link again.") from error
+    if not (numbers.abs() <= FARTHEST).all():
+        raise LatentError("this text is no latent; copy the whole link again.")
+    if len(numbers) != latent_dim:
+        raise LatentError(
+            f"this latent has {len(numbers)} numbers, and the model takes {latent_dim}; choose "
+            "the model that it was kept for, or another latent."
+        )
+    return numbers

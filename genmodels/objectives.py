@@ -30,8 +30,12 @@ def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
 
     Kingma and Welling 2014, appendix B.
     """
-    terms = mean.square() + log_variance.exp() - 1 - log_variance
-    return 0.5 * terms.flatten(1).sum(1)
+    return kl_terms(mean, log_variance).flatten(1).sum(1)
+
+
+def kl_terms(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """What each number of a latent adds to `kl_divergence`, in nats: [n, latent_dim]."""
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
 
 
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:

@@ -176,13 +176,18 @@ def from_zip(file: IO[bytes], name: str, progress: Progress | None = None) -> Pi
 
 def list_sets() -> list[PictureSet]:
     """All sets, the newest first; a damaged one is left out."""
-    place = folders.runs() / ".pictures"
     dated = []
-    for folder in place.iterdir() if place.is_dir() else ():
+    for folder in list_folders():
         with contextlib.suppress(DataError, OSError):
             time = (folder / "set.json").stat().st_mtime
             dated.append((time, folder.name, open_set(folder.name)))
     return [found for *_, found in sorted(dated, key=lambda item: item[:2], reverse=True)]
+
+
+def list_folders() -> list[Path]:
+    """The folders of all sets, damaged ones too."""
+    place = folders.runs() / ".pictures"
+    return list(place.iterdir()) if place.is_dir() else []
 
 
 def open_set(set_id: str) -> PictureSet:

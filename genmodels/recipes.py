@@ -82,7 +82,9 @@ class Recipe:
         Doc("Kind of layers: linear for any size, convolutional for 64x64 images."),
     ]
     epochs: Annotated[int, Range(1, 10_000), Doc("Passes over the training images.")]
-    batch_size: Annotated[int, Range(1, 4096), Doc("Images in each step.")]
+    batch_size: Annotated[
+        int, Range(1, 4096), Doc("Images in each step, in each of several processes.")
+    ]
     train_limit: Annotated[
         int | None,
         Range(2, 10_000_000),
@@ -234,12 +236,16 @@ FAMILIES: dict[str, type[Recipe]] = {
     "classifier": ClassifierRecipe,
 }
 
-# The four of the report, then the classifiers that measure. The report gives neither learning
+# The four of the report, one of two latents, whose map is exact, and the classifiers that
+# measure. The report gives neither learning
 # rate nor batch size for its GANs: those here, and the initial weights, are DCGAN's (Radford et
 # al. 2016).
 RECIPES: dict[str, Recipe] = {
     "vae-mnist": VAERecipe(
         dataset="mnist", network="linear", latent_dim=16, epochs=30, batch_size=64
+    ),
+    "vae-mnist-2d": VAERecipe(
+        dataset="mnist", network="linear", latent_dim=2, epochs=30, batch_size=64, distance_every=5
     ),
     "vae-imagenette": VAERecipe(
         dataset="imagenette", network="convolutional", latent_dim=32, epochs=50, batch_size=32

@@ -11,8 +11,6 @@ takes its part of a batch, and they add up their gradients (see `genmodels.distr
 import contextlib
 import io
 import math
-import platform
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,16 +20,25 @@ import numpy as np
 import torch
 from filelock import Timeout
 from torch import Tensor, nn
-from tqdm import tqdm
 
-from . import data, distributed, noise, own_pictures, pictures, recipes, runs, weights
+from . import (
+    data,
+    distributed,
+    noise,
+    own_pictures,
+    pictures,
+    posteriors,
+    provenance,
+    recipes,
+    runs,
+    weights,
+)
 from .devices import Device, choose_device, choose_precision
 from .errors import GenmodelsError, RecipeError, RunError
 from .evaluation import Gauge
 from .models import Model, build
 from .progress import Progress, Stopped, watch
 from .recipes import Recipe
-from .runs import Run
 
 SAMPLE_SEED = 0
 """Seed of the 64 latents whose pictures are stored."""
@@ -40,8 +47,6 @@ VALIDATION_BATCH = 128
 """More did not fit the caches of the processors it was measured on, and took twice the time."""
 ENDING_EVERY = 16
 """Steps between two looks for a process that is to end, where a look waits for the GPU."""
-STORED_POSTERIORS = 2000
-"""How many posterior means of held-out images latents.json holds."""
 
 
 @dataclass
@@ -277,32 +282,12 @@ class Trainer:
             "images_per_second": round(count / seconds, 1),
         }
 
-    @torch.inference_mode()
     def store_latents(self) -> None:
         """What pages need of the posteriors where the data set is not at hand."""
-        encode = getattr(self.model, "encode", None)
-        if encode is None:
-            return
-        self.model.eval()
-
-        def posterior_means(pixels: Tensor) -> Tensor:
-            parts = data.batches(len(pixels), VALIDATION_BATCH)
-            batches = (data.to_float(pixels[part].to(self.device)) for part in parts)
-            return torch.cat([encode(images)[0].cpu() for images in batches])
-
-        train = posterior_means(self.train.pixels)
-        val = posterior_means(self.val.pixels[:STORED_POSTERIORS])
-        groups = {
-            name: train[self.train.labels == label] for label, name in enumerate(self.train.classes)
-        }
-        plain = {
-            "class_means": {
-                name: _rounded(group.mean(0)) for name, group in groups.items() if len(group)
-            },
-            "posterior_means": _rounded(val),
-            "labels": self.val.labels[:STORED_POSTERIORS].tolist(),
-        }
-        runs.write_json(self.folder / "latents.json", plain)
+        if hasattr(self.model, "encode"):
+            self.model.eval()
+            plain = posteriors.summary(self.model, self.train, self.val)
+            runs.write_json(self.folder / "latents.json", plain)
 
 
 def check_finite(epoch: int, losses: dict[str, float]) -> None:
@@ -378,17 +363,18 @@ def fit(
 
     def prepare(progress: Progress) -> tuple[data.Images, data.Images]:
         """Records what will be done and reads the images."""
-        info = describe(name, recipe, model, title)
+        info = provenance.describe(name, recipe, model, title)
         if resume:
-            info = runs.change_info(folder, **continued(runs.open_run(folder), info))
+            info = runs.change_info(folder, **provenance.continued(runs.open_run(folder), info))
         else:
             runs.write_json(folder / "recipe.json", info)
         train = data.of(recipe, "train", data_folder, progress.preparing)
         val = data.of(recipe, "val", data_folder, progress.preparing)
         train = train.first(recipe.train_limit)
         check_last_batch(model, len(train), recipe.batch_size)
-        warn_of_other_data(info, train, val)
-        runs.change_info(folder, data={"train": provenance(train), "val": provenance(val)})
+        provenance.warn_of_other_data(info, train, val)
+        origin = {"train": provenance.of_images(train), "val": provenance.of_images(val)}
+        runs.change_info(folder, data=origin)
         return train, val
 
     with lock, watch(folder, recipe.epochs, silent=not first) as progress:
@@ -430,47 +416,6 @@ def synchronise_batch_norm(model: Model) -> None:
         nn.SyncBatchNorm.convert_sync_batchnorm(model)
 
 
-def describe(name: str, recipe: Recipe, model: Model, title: str) -> dict[str, Any]:
-    """The content of a new recipe.json."""
-    cuda = model.device.type == "cuda"
-    return {
-        "format": runs.FORMAT,
-        "title": title or recipe.title,
-        "parent": None,
-        "created": runs.now(),
-        "recipe_name": name,
-        "recipe": recipes.to_json(recipe),
-        "parameters": {
-            network: sum(weight.numel() for weight in module.parameters())
-            for network, module in model.networks.items()
-        },
-        "resolved": {
-            "precision": str(model.compute_type).removeprefix("torch."),
-            "threads": torch.get_num_threads(),
-            "device": torch.cuda.get_device_name(model.device) if cuda else model.device.type,
-            "processes": distributed.WORLD,
-            "sync_batch_norm": any(isinstance(m, nn.SyncBatchNorm) for m in model.modules()),
-        },
-        "versions": {"python": platform.python_version(), "torch": str(torch.__version__)},
-        "data": None,
-    }
-
-
-def continued(run: Run, info: dict[str, Any]) -> dict[str, Any]:
-    """What of recipe.json is new in a resumed run, or in one that waited; warns where the
-    arithmetic will not be the same."""
-    new = {name: info[name] for name in ("recipe", "resolved", "parameters")}
-    if not run.info.get("resolved"):
-        return new | {"versions": info["versions"]}
-    # Runs of before there could be several processes say nothing of them.
-    recorded = {"processes": 1, "sync_batch_norm": False} | run.info["resolved"]
-    for name, now in info["resolved"].items():
-        before = recorded.get(name)
-        if now != before:
-            warn(f"{run.id} was trained with {name.replace('_', ' ')} {before}, now {now}")
-    return new
-
-
 def check_last_batch(model: Model, count: int, batch_size: int) -> None:
     """Raises RecipeError where batch normalisation would meet one image alone, or none."""
     last = (count - 1) % (batch_size * distributed.WORLD) + 1
@@ -483,24 +428,3 @@ def check_last_batch(model: Model, count: int, batch_size: int) -> None:
             f"holds {'one image' if last == 1 else f'{last} images'}, and batch normalisation "
             f"needs {'two' if needed == 2 else 'one'}{each}; change the batch size."
         )
-
-
-def warn_of_other_data(info: dict[str, Any], train: data.Images, val: data.Images) -> None:
-    """Tells of a resumed run whose data are not the ones that it began with."""
-    for split, images in (("train", train), ("val", val)):
-        before = (info.get("data") or {}).get(split)
-        if before and before.get("fingerprint") != images.fingerprint:
-            warn(f"the {split} images are not those that the run began with")
-
-
-def warn(what: str) -> None:
-    sentence = f"warning: {what}: the result will differ from an uninterrupted training."
-    tqdm.write(sentence, file=sys.stderr)  # On a line of its own, not behind the bar.
-
-
-def provenance(images: data.Images) -> dict[str, Any]:
-    return {"images": len(images), "fingerprint": images.fingerprint, "source": images.source}
-
-
-def _rounded(values: Tensor) -> list:
-    return np.round(values.float().numpy().astype(np.float64), 4).tolist()

@@ -111,14 +111,14 @@ def make_run(runs_folder: Path) -> Callable[..., runs.Run]:
     """Makes a run of fresh networks: `make_run("first", "gan-mnist", latent_dim=8)`."""
 
     def make(run_id: str, recipe_name: str = "vae-mnist", **changes) -> runs.Run:
-        from genmodels import training, weights
+        from genmodels import provenance, weights
         from genmodels.models import build
 
         recipe: Recipe = dataclasses.replace(recipes.named(recipe_name), **changes)
         model = build(recipe)
         folder = runs_folder / run_id
         folder.mkdir()
-        runs.write_json(folder / "recipe.json", training.describe(recipe_name, recipe, model, ""))
+        runs.write_json(folder / "recipe.json", provenance.describe(recipe_name, recipe, model, ""))
         networks = {name: network.state_dict() for name, network in model.networks.items()}
         weights.save_networks(folder, networks, 0)
         return runs.open_run(folder)

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -382,8 +383,8 @@ class TestLimits:
             ("WAITING_EACH", "2", "2 of your trainings wait already"),
             ("RUNS", "2", "2 runs are kept here"),
             ("RUNS_EACH", "2", "you keep 2 runs"),
-            ("MEGABYTES", "0", "all runs take 0 MB, and the limit is 0 MB"),
-            ("MEGABYTES_EACH", "0", "your runs take 0 MB, and the limit is 0 MB"),
+            ("MEGABYTES", "0", "all runs and pictures take 0 MB, and the limit is 0 MB"),
+            ("MEGABYTES_EACH", "0", "your runs and pictures take 0 MB, and the limit is 0 MB"),
             ("RUNS", "many", "GENMODELS_MAX_RUNS is 'many'; set it to a whole number"),
         ],
     )
@@ -395,6 +396,18 @@ class TestLimits:
         with pytest.raises(jobs.JobError, match=sentence):
             jobs.submit("vae-mnist", LONG, key="me")
         assert sorted(folders.runs().iterdir()) == before
+
+    def test_own_pictures_take_room_too(self, monkeypatch):
+        pictures = folders.runs() / ".pictures" / "cats"
+        pictures.mkdir(parents=True)
+        (pictures / "mnist-train.safetensors").write_bytes(bytes(3_000_000))
+        jobs.give_to(pictures, "me")
+        monkeypatch.setenv("GENMODELS_MAX_MEGABYTES_EACH", "2")
+        jobs.check_room(key="you")
+        jobs.check_room(key="me", teacher=True)
+        for attempt in (jobs.check_room, partial(jobs.submit, "vae-mnist", LONG)):
+            with pytest.raises(jobs.JobError, match="your runs and pictures take 3 MB"):
+                attempt(key="me")
 
     def test_anothers_and_a_teachers_do_not_count(self, monkeypatch):
         monkeypatch.setenv("GENMODELS_MAX_WAITING_EACH", "1")

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 
@@ -59,3 +61,57 @@ def test_the_package_loads_no_torch_until_it_is_needed():
     code = "import sys, genmodels, genmodels.runs, genmodels.figures; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_latent_as_text_comes_back():
+    z = torch.randn(100, generator=torch.Generator().manual_seed(0))
+    text = latent.to_text(z)
+    assert re.fullmatch(r"[A-Za-z0-9_-]+", text)
+    torch.testing.assert_close(latent.from_text(text, 100), z, atol=0, rtol=2**-10)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "0 numbers"),
+        ("AAAA?", "is no latent"),
+        ("<script>", "is no latent"),
+        ("é", "is no latent"),
+        ("AAAA", "is no latent"),  # Three bytes: one and a half numbers.
+        (latent.to_text(torch.zeros(3)), "has 3 numbers, and the model takes 2"),
+        (latent.to_text(torch.tensor([torch.inf, 0])), "is no latent"),
+        (latent.to_text(torch.tensor([60_000.0, 0])), "is no latent"),
+        ("A" * 10_000, "is no latent|numbers"),
+    ],
+)
+def test_nonsense_is_no_latent(text, sentence):
+    with pytest.raises(latent.LatentError, match=sentence):
+        latent.from_text(text, 2)
+
+
+def test_a_two_dimensional_latent_space_is_its_own_plane():
+    points = torch.randn(50, 2, generator=torch.Generator().manual_seed(0)) + 3
+    plane = latent.principal_plane(points)
+    assert torch.equal(plane.latents(points), points)
+    torch.testing.assert_close(plane.points(points), points)
+
+
+def test_the_principal_plane_holds_the_most_variance():
+    rng = torch.Generator().manual_seed(0)
+    scales = torch.tensor([0.1, 3.0, 0.2, 5.0, 0.1])
+    latents = torch.randn(2000, 5, generator=rng) * scales + 1
+    plane = latent.principal_plane(latents)
+    torch.testing.assert_close(plane.axes @ plane.axes.T, torch.eye(2))
+    assert plane.axes[0].argmax() == 3 and plane.axes[1].argmax() == 1
+    points = torch.randn(7, 2, generator=rng)
+    torch.testing.assert_close(plane.points(plane.latents(points)), points)
+    residual = latents - plane.latents(plane.points(latents))
+    assert (residual @ plane.axes.T).abs().max() < 1e-4
+
+
+def test_a_plane_through_three_latents():
+    a, b, c = torch.randn(3, 64, generator=torch.Generator().manual_seed(0))
+    plane = latent.plane_through(a, b, c)
+    corners = torch.tensor([[0.0, 0], [1, 0], [0, 1]])
+    torch.testing.assert_close(plane.latents(corners), torch.stack([a, b, c]))
+    torch.testing.assert_close(plane.points(torch.stack([a, b, c])), corners, atol=1e-5, rtol=0)

@@ -80,3 +80,10 @@ def test_a_reparametrised_draw_has_the_posteriors_moments_and_passes_gradients()
     assert torch.equal(mean.grad, torch.ones_like(mean))
     torch.testing.assert_close(log_variance.grad, (draws - mean).detach() / 2)
     assert torch.equal(objectives.reparametrise(mean, log_variance, rng()), draws)
+
+
+def test_the_kl_is_the_sum_of_what_its_numbers_add():
+    mean, log_variance = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(0))
+    terms = objectives.kl_terms(mean, log_variance)
+    assert terms.shape == (5, 3)
+    torch.testing.assert_close(terms.sum(1), objectives.kl_divergence(mean, log_variance))

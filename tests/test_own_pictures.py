@@ -574,6 +574,15 @@ def test_a_bad_zip_is_refused_in_place_on_the_train_page(app, runs_folder):
     assert any(button.label == "Start training" for button in app.button)
 
 
+def test_no_set_is_made_where_there_is_no_room(app, runs_folder, monkeypatch):
+    monkeypatch.setenv("GENMODELS_MAX_MEGABYTES", "0")
+    open_page(app, "train")
+    app.file_uploader[0].upload("cats.zip", zipped(many(20)).getvalue()).run()
+    assert not app.exception
+    assert "all runs and pictures take 0 MB" in app.error[0].value.replace("\\", "").lower()
+    assert own_pictures.list_sets() == []
+
+
 def test_pages_show_own_pictures_and_live_on_without_them(app, make_run):
     made = own_pictures.from_zip(zipped(many(20, "a/") | many(10, "b*/")), "cats.zip")
     run: Run = make_run("learner", pictures=made.id)

@@ -200,8 +200,12 @@ def test_the_training_line_is_the_mean_over_the_epochs_images(tmp_path):
     untrained = build(run.recipe)
     images = data.load("mnist", "train").first(70).pixels / 255
     mean, log_variance = untrained.networks["encoder"](images)
-    expected = kl_divergence(Normal(mean, (log_variance / 2).exp()), Normal(0.0, 1.0))
+    expected = kl_divergence(*_gaussians(mean, log_variance))
     assert run.metrics()[1]["kl"] == pytest.approx(expected.sum(1).mean().item(), rel=1e-3)
+
+
+def _gaussians(mean: torch.Tensor, log_variance: torch.Tensor) -> tuple[Normal, Normal]:
+    return Normal(mean, (log_variance / 2).exp()), Normal(0.0, 1.0)
 
 
 def test_stored_latents_are_the_encoders_means(uninterrupted):
@@ -210,6 +214,8 @@ def test_stored_latents_are_the_encoders_means(uninterrupted):
     train, val = data.load("mnist", "train"), data.load("mnist", "val")
     with torch.no_grad():
         means = [model.encode(images.pixels / 255)[0] for images in (train, val)]
+        kl = kl_divergence(*_gaussians(*model.encode(train.pixels / 255))).mean(0)
+    torch.testing.assert_close(torch.tensor(latents["kl"]), kl, atol=1e-3, rtol=0)
     stored = torch.tensor(latents["posterior_means"])
     torch.testing.assert_close(stored, means[1], atol=1e-4, rtol=0)
     assert latents["labels"] == val.labels.tolist()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from .. import folders, recipes, runs
+from .. import folders, own_pictures, recipes, runs
 from ..recipes import Recipe
 from ..runs import Damaged, Run, Status
 from . import delivery, limits
@@ -24,6 +24,7 @@ __all__ = [
     "JobError",
     "Limits",
     "Place",
+    "check_room",
     "control",
     "delete",
     "give_to",
@@ -66,8 +67,8 @@ def submit(
     with _changing_queue():
         _check_queue(allowed, key, teacher)
         kept = [run.path for run in _own_runs()]
-        mine = [] if teacher else [path for path in kept if _owner(path) == limits.hashed(key)]
-        allowed.check_kept(kept, mine)
+        allowed.check_runs(len(kept), 0 if teacher else len(_of(key, kept)))
+        check_room(key=key, teacher=teacher)
         folder = runs.new_folder(recipe_name)
         try:
             if key:
@@ -91,6 +92,12 @@ def submit(
             shutil.rmtree(folder, ignore_errors=True)
             raise
     return run
+
+
+def check_room(*, key: str = "", teacher: bool = False) -> None:
+    """Raises JobError when the runs and picture sets kept here, or a person's, fill their room."""
+    kept = [run.path for run in _own_runs()] + own_pictures.list_folders()
+    Limits.from_environment().check_disk(kept, [] if teacher else _of(key, kept))
 
 
 def resume(run: Run, *, key: str = "", teacher: bool = False) -> None:
@@ -261,8 +268,13 @@ def _enqueue(run: Run) -> None:
 
 def _check_queue(allowed: Limits, key: str, teacher: bool) -> None:
     queue = waiting()
-    mine = [] if teacher else [run for run in queue if _owner(run.path) == limits.hashed(key)]
-    allowed.check_queue(queue, mine)
+    mine = [] if teacher else _of(key, [run.path for run in queue])
+    allowed.check_queue(len(queue), len(mine))
+
+
+def _of(key: str, paths: list[Path]) -> list[Path]:
+    """Those that belong to the person of that key."""
+    return [path for path in paths if _owner(path) == limits.hashed(key)]
 
 
 def _own_runs() -> list[Run]:

@@ -11,7 +11,6 @@ from typing import Literal
 
 from ..errors import GenmodelsError
 from ..recipes import Recipe
-from ..runs import Run
 
 ATTEMPTS = 10
 """Wrong passcodes a minute, of everybody together, from which on none is looked at."""
@@ -80,7 +79,7 @@ class Limits:
     """Kept in the runs folder, trained to their end or not."""
     runs_each: int = 50
     megabytes: int = 10_000
-    """Of all kept runs."""
+    """Of all kept runs and picture sets."""
     megabytes_each: int = 2000
 
     @classmethod
@@ -104,29 +103,32 @@ class Limits:
                 f"{recipe.epochs:,} epochs are too many: the limit here is {self.epochs:,}."
             )
 
-    def check_queue(self, waiting: list[Run], mine: list[Run]) -> None:
+    def check_queue(self, waiting: int, mine: int) -> None:
         """Raises JobError when no further training may wait, `mine` being those of the person."""
-        if len(waiting) >= self.waiting:
+        if waiting >= self.waiting:
             raise JobError(
                 f"the queue is full: {self.waiting} trainings wait. Try again when one is done."
             )
-        if len(mine) >= self.waiting_each:
+        if mine >= self.waiting_each:
             raise JobError(
                 f"{self.waiting_each} of your trainings wait already, and that is the limit; "
                 "wait for one, or take one out of the queue."
             )
 
-    def check_kept(self, kept: list[Path], mine: list[Path]) -> None:
+    def check_runs(self, kept: int, mine: int) -> None:
         """Raises JobError when no further run may be kept, `mine` being those of the person."""
-        if len(kept) >= self.runs:
+        if kept >= self.runs:
             raise JobError(f"{self.runs} runs are kept here, and that is the limit; delete some.")
-        if len(mine) >= self.runs_each:
+        if mine >= self.runs_each:
             raise JobError(
                 f"you keep {self.runs_each} runs, and that is the limit; delete one of them."
             )
+
+    def check_disk(self, kept: list[Path], mine: list[Path]) -> None:
+        """Raises JobError when these folders, `mine` being the person's, fill their room."""
         for folders, most, whose in (
-            (kept, self.megabytes, "all runs take"),
-            (mine, self.megabytes_each, "your runs take"),
+            (kept, self.megabytes, "all runs and pictures take"),
+            (mine, self.megabytes_each, "your runs and pictures take"),
         ):
             taken = sum(map(_bytes, folders)) / 1e6
             if taken >= most:

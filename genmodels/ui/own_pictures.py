@@ -78,6 +78,7 @@ def _make(file: IO[bytes], name: str) -> None:
 
     try:
         with _making:
+            jobs.check_room(key=visitor.key(), teacher=is_teacher())
             before = {found.id for found in own_pictures.list_sets()}
             made = own_pictures.from_zip(file, name, progress)
             if made.id not in before:
