@@ -16,7 +16,7 @@ from genmodels.jobs import limits
 from genmodels.ui import navigation, shell
 
 APP = Path(navigation.__file__)
-PAGES = [name for name, *_ in navigation.PAGES]
+PAGES = [name for _, name, *_ in navigation.PAGES]
 SHIPPED = ("gan-imagenette", "gan-mnist", "vae-imagenette", "vae-mnist")
 
 
