@@ -90,6 +90,23 @@ def by_count(entry: dict[str, Any]) -> go.Figure:
     return figure
 
 
+def along(values: list[float], title: str) -> go.Figure:
+    """A quantity in [0, 1] on the way from A to B."""
+    ways = [100 * step / (len(values) - 1) for step in range(len(values))]
+    figure = go.Figure()
+    figure.add_scatter(
+        x=ways,
+        y=values,
+        mode="lines",
+        line={"color": COLOURS[0], "width": 2},
+        hovertemplate="%{y:.3f} at %{x:.0f} %<extra></extra>",
+    )
+    figure.update_layout(LAYOUT, height=240)
+    figure.update_xaxes(title="Part of the way from A to B, %")
+    figure.update_yaxes(title=title, range=[0, 1.02])
+    return figure
+
+
 def histograms(groups: dict[str, Any], title: str) -> go.Figure:
     """Distributions of a few groups of numbers, one over the other."""
     figure = go.Figure()

@@ -67,12 +67,14 @@ def player(
     display_width: int = 320,
     start: float = 0.0,
     report: bool = False,
+    group: str = "",
 ) -> float:
     """`count` frames as a film: drag the slider or the picture, or press play.
 
     All frames travel to the browser at once, as one sprite of `pictures.sprite(images)`; the
     server hears nothing while the handle moves. With `report=True` the script runs again when
-    the handle is released, and the position (0 to 1) is returned; else `start` is.
+    the handle is released, and the position (0 to 1) is returned; else `start` is. Players of
+    one `group` move together.
 
         frames = pictures.from_floats(images)
         player(
@@ -86,6 +88,7 @@ def player(
         "display_width": display_width,
         "start": start,
         "report": report,
+        "group": group,
     }
     if not report:
         _player(key=key, data=data)

@@ -17,6 +17,8 @@ from ..runs import Damaged, Run
 from .shell import plain, sentence
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ..data import Images
 
 
@@ -190,6 +192,14 @@ def real_images(
         if not st.button(f"Download {title}", key=f"download-{dataset}"):
             return None
     return _open_data(dataset, split)
+
+
+def latents_csv(latents: "dict[str, Tensor]") -> bytes:
+    """Latents [latent_dim] by name as a table, a row for each number of a latent."""
+    lines = [",".join(["dimension", *latents])]
+    for number, row in enumerate(zip(*(z.tolist() for z in latents.values()), strict=True), 1):
+        lines.append(",".join([str(number), *(f"{value:.6g}" for value in row)]))
+    return "\n".join([*lines, ""]).encode()
 
 
 def downloads(*files: tuple[str, str, Callable[[], bytes] | bytes]) -> None:
