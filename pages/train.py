@@ -42,12 +42,12 @@ if own:
         st.session_state.pop("run", None)
     active = [run for run in own if run.status().state in training_view.ACTIVE]
     active.sort(key=lambda run: (not training_view.is_mine(run), run.status().state))
-    if active and "run" not in st.session_state and "run" not in st.query_params:
-        st.session_state["run"] = active[0].id
+    if "run" not in st.session_state:
+        asked = st.query_params.get("run")
+        st.session_state["run"] = asked if asked in ids else (active or own)[0].id
     names = {run.id: f"{run.title} · {run.id}" for run in own}
-    shown = st.selectbox(
-        "Training", ids, format_func=lambda run_id: names[run_id], key="run", bind="query-params"
-    )
+    shown = st.selectbox("Training", ids, format_func=lambda run_id: names[run_id], key="run")
+    st.query_params["run"] = shown  # Bound, the address would hold the title, which may change.
     training_view.watch(own[ids.index(shown)], allowed)
     training_view.queue_table()
 
