@@ -5,20 +5,25 @@ import dataclasses
 import streamlit as st
 
 from genmodels import jobs, recipes
+from genmodels.errors import GenmodelsError
 from genmodels.recipes import Recipe
 from genmodels.ui import shared, training_view, visitor
 from genmodels.ui.own_pictures import choose_pictures
 from genmodels.ui.permission import ask_teacher, is_teacher, may_compute
 from genmodels.ui.recipe_form import recipe_form
-from genmodels.ui.shell import plain
+from genmodels.ui.shell import plain, sentence
 from genmodels.variations import VARIATIONS
 
 
 def submit(name: str, recipe: Recipe, title: str = "", parent: str | None = None) -> None:
-    """Queues a training and shows it."""
-    run = jobs.submit(
-        name, recipe, title=title, parent=parent, key=visitor.key(), teacher=is_teacher()
-    )
+    """Queues a training and shows it; where it may not be, says why."""
+    try:
+        run = jobs.submit(
+            name, recipe, title=title, parent=parent, key=visitor.key(), teacher=is_teacher()
+        )
+    except GenmodelsError as error:
+        st.error(sentence(error), icon=":material/error:")
+        return
     training_view.follow(run)
     training_view.places.clear()
     st.session_state["show"] = run.id
