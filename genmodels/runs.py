@@ -98,7 +98,7 @@ class Run:
         return self.info["parameters"]
 
     def status(self) -> Status:
-        """Raises RunError when status.json is damaged."""
+        """Raises RunError when status.json, or what it rests on, is damaged."""
         plain = _read_json(self.path / "status.json", dict, default={"state": "done"})
         known = {name: plain[name] for name in STATUS_KINDS if name in plain}
         if known.get("state") not in STATES or not all(
@@ -110,7 +110,10 @@ class Run:
             reason = stop_request(self.path) or (
                 "the training ended without a word: it was killed, or the machine restarted"
             )
-            return Status(**(known | {"state": "stopped", "reason": reason, "seconds_left": None}))
+            # The epoch it was in is lost, and one that goes on with a training begins at 0.
+            epoch = max((line["epoch"] for line in self.metrics()), default=0)
+            end = {"state": "stopped", "reason": reason, "seconds_left": None, "epoch": epoch}
+            return Status(**(known | end))
         return status
 
     def metrics(self) -> list[dict[str, Any]]:

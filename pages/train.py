@@ -5,20 +5,25 @@ import dataclasses
 import streamlit as st
 
 from genmodels import jobs, recipes
+from genmodels.errors import GenmodelsError
 from genmodels.recipes import Recipe
 from genmodels.ui import shared, training_view, visitor
 from genmodels.ui.own_pictures import choose_pictures
 from genmodels.ui.permission import ask_teacher, is_teacher, may_compute
 from genmodels.ui.recipe_form import recipe_form
-from genmodels.ui.shell import plain
+from genmodels.ui.shell import plain, sentence
 from genmodels.variations import VARIATIONS
 
 
 def submit(name: str, recipe: Recipe, title: str = "", parent: str | None = None) -> None:
-    """Queues a training and shows it."""
-    run = jobs.submit(
-        name, recipe, title=title, parent=parent, key=visitor.key(), teacher=is_teacher()
-    )
+    """Queues a training and shows it; where it may not be, says why."""
+    try:
+        run = jobs.submit(
+            name, recipe, title=title, parent=parent, key=visitor.key(), teacher=is_teacher()
+        )
+    except GenmodelsError as error:
+        st.error(sentence(error), icon=":material/error:")
+        return
     training_view.follow(run)
     training_view.places.clear()
     st.session_state["show"] = run.id
@@ -42,12 +47,12 @@ if own:
         st.session_state.pop("run", None)
     active = [run for run in own if run.status().state in training_view.ACTIVE]
     active.sort(key=lambda run: (not training_view.is_mine(run), run.status().state))
-    if active and "run" not in st.session_state and "run" not in st.query_params:
-        st.session_state["run"] = active[0].id
+    if "run" not in st.session_state:
+        asked = st.query_params.get("run")
+        st.session_state["run"] = asked if asked in ids else (active or own)[0].id
     names = {run.id: f"{run.title} · {run.id}" for run in own}
-    shown = st.selectbox(
-        "Training", ids, format_func=lambda run_id: names[run_id], key="run", bind="query-params"
-    )
+    shown = st.selectbox("Training", ids, format_func=lambda run_id: names[run_id], key="run")
+    st.query_params["run"] = shown  # Bound, the address would hold the title, which may change.
     training_view.watch(own[ids.index(shown)], allowed)
     training_view.queue_table()
 

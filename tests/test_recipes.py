@@ -3,9 +3,10 @@ import json
 
 import pytest
 
-from genmodels import recipes
+from genmodels import recipes, runs
 from genmodels.errors import RecipeError
 from genmodels.recipes import RECIPES
+from genmodels.variations import VARIATIONS
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -98,3 +99,12 @@ def test_what_is_no_recipe_is_refused(plain, complaint):
 def test_an_unknown_name_is_answered_with_the_known_ones():
     with pytest.raises(RecipeError, match=r"no recipe 'vae-cifar'.*gan-mnist.*vae-mnist"):
         recipes.named("vae-cifar")
+
+
+@pytest.mark.parametrize("variation", VARIATIONS, ids=lambda variation: variation.title)
+def test_a_variation_is_one_recipe_changed_and_can_be_trained(variation):
+    healthy = recipes.named(variation.recipe_name)
+    variation.recipe.check()
+    before, after = recipes.to_json(healthy), recipes.to_json(variation.recipe)
+    assert {name for name in after if after[name] != before[name]} == variation.changes.keys()
+    assert runs.find(variation.recipe_name).shipped

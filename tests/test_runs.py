@@ -188,7 +188,8 @@ def test_a_status_comes_back_as_it_was_written(make_run):
 
 def test_training_means_that_a_process_holds_the_lock(make_run):
     run = make_run("run")
-    runs.write_status(run.path, Status("training", epoch=2, seconds_left=60.0))
+    runs.append_metrics(run.path, [{"epoch": 2, "split": "val"}])
+    runs.write_status(run.path, Status("training", epoch=3, seconds_left=60.0))
     stopped = run.status()
     assert (stopped.state, stopped.epoch, stopped.seconds_left) == ("stopped", 2, None)
     assert "killed" in stopped.reason

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import plotly
 import streamlit as st
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
-from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .. import runs
 from ..errors import RunError
@@ -64,32 +65,59 @@ def serve_sample(request: Request) -> Response:
     return Response(content, media_type="image/webp", headers=headers)
 
 
-async def prepare_page(request: Request, call_next) -> Response:
+class PreparePage:
     """Gives a browser its key (see `visitor`), and tells Streamlit's page where its server is.
 
     It would guess that from the address otherwise, and a page such as /sample would begin with
     two requests that fail, red in the console.
     """
-    if "text/html" not in request.headers.get("accept", ""):
-        return await call_next(request)
-    # Plain text is asked for, since Streamlit compresses before this sees it.
-    headers = request.scope["headers"]
-    request.scope["headers"] = [pair for pair in headers if pair[0] != b"accept-encoding"]
-    answer = await call_next(request)
-    if not answer.headers.get("content-type", "").startswith("text/html"):
-        return answer
-    body = b"".join([part async for part in answer.body_iterator])
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or "text/html" not in Headers(scope=scope).get("accept", ""):
+            await self.app(scope, receive, send)
+            return
+        # Plain text is asked for, since Streamlit compresses before this sees it.
+        headers = [pair for pair in scope["headers"] if pair[0] != b"accept-encoding"]
+        begin: Message = {}
+        parts: list[bytes] = []
+
+        async def change(message: Message) -> None:
+            nonlocal begin
+            if message["type"] == "http.response.start":
+                begin = message
+                if not _is_html(begin):
+                    await send(begin)
+            elif not _is_html(begin):
+                await send(message)
+            else:
+                parts.append(message.get("body", b""))
+                if not message.get("more_body"):
+                    page = _prepared(Request(scope), begin, b"".join(parts))
+                    await page(scope, receive, send)
+
+        await self.app({**scope, "headers": headers}, receive, change)
+
+
+def _is_html(begin: Message) -> bool:
+    return Headers(raw=begin["headers"]).get("content-type", "").startswith("text/html")
+
+
+def _prepared(request: Request, begin: Message, body: bytes) -> Response:
     script = f"<script>window.__streamlit={{BACKEND_BASE_URL:location.origin+{_base()!r}}}</script>"
     body = body.replace(b"<head>", b"<head>" + script.encode(), 1)
-    kept = {name: value for name, value in answer.headers.items() if name != "content-length"}
-    page = Response(body, answer.status_code, kept)
+    page = Response(body, begin["status"])
+    kept = [pair for pair in begin["headers"] if pair[0].lower() != b"content-length"]
+    page.raw_headers = kept + [pair for pair in page.raw_headers if pair[0] == b"content-length"]
     if not visitor.KEY.fullmatch(request.cookies.get(visitor.COOKIE, "")):
         forwarded = request.headers.get("x-forwarded-proto", request.url.scheme)
         page.headers.append("set-cookie", visitor.set_cookie(forwarded == "https"))
     return page
 
 
-MIDDLEWARE = [Middleware(BaseHTTPMiddleware, dispatch=prepare_page)]
+MIDDLEWARE = [Middleware(PreparePage)]
 """For `st.App(..., middleware=MIDDLEWARE)`."""
 
 ROUTES = [

@@ -6,6 +6,7 @@ from .. import figures, jobs, runs
 from ..errors import RunError
 from ..recipes import RECIPES, field_types
 from ..runs import Run, Status
+from ..variations import VARIATIONS
 from . import shared, shell, visitor
 from .permission import is_teacher
 from .shell import plain
@@ -105,6 +106,9 @@ def _view(run_id: str, allowed: bool, state: str) -> None:
                 st.caption(f"The same 64 latents after {max(run.samples()):,} images")
         with right:
             _parent(run)
+    for variation in VARIATIONS:
+        if variation.recipe == run.recipe:
+            st.markdown(f"**What to look for.** {plain(variation.look_for)}")
     _controls(run, status, allowed and is_mine(run))
 
 
@@ -130,7 +134,7 @@ def _parent(run: Run) -> None:
 
 
 def _controls(run: Run, status: Status, mine: bool) -> None:
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         active = status.state in ACTIVE
         if active:
             label = "Take out of the queue" if status.state == "waiting" else "Stop"
