@@ -4,13 +4,13 @@ import streamlit as st
 import torch
 
 from genmodels import latent, pictures
-from genmodels.ui import components, shared, shell
-from genmodels.ui.endpoints import choose_latent, keep
+from genmodels.ui import components, shared
+from genmodels.ui.endpoints import choose_latent, keep_buttons
 from genmodels.ui.shell import plain
 
 FRAMES = 46
 FARTHEST = 1.5
-START = {"a": 4, "b": 9, "c": 7}
+START = {"a": 7, "b": 1, "c": 4}
 
 shared.heading(
     "Arithmetic",
@@ -59,12 +59,7 @@ with side:
         f"This latent is {result.norm():.1f} long; those of the prior are about {typical:.1f}. "
         "The longer it is beyond that, the less the model has seen of such places."
     )
-    with st.container(horizontal=True):
-        for end in "ab":
-            if st.button(f"Keep as {end.upper()}", key=f"keep-{end}"):
-                keep(end, result)
-                st.toast(f"Kept as {end.upper()}.", icon=":material/check:")
-        st.page_link(shell.page("interpolate"), label="Walk from A to B", icon=":material/east:")
+    keep_buttons(result)
 means = run.latents().get("class_means", {})
 if means:
     st.subheader("The means of the classes", anchor=False)

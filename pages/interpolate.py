@@ -67,8 +67,8 @@ shared.downloads(
 if hasattr(model, "discriminate"):
     st.subheader("What the discriminator says on the way", anchor=False)
     st.markdown(
-        "D(x) is the probability that it gives a picture to be a real one. Between two good "
-        "pictures it often falls: there the generator was corrected less."
+        "D(x) is the probability that it gives a picture to be a real one: does it fall between "
+        "A and B?"
     )
     with inference_mode():
         scores = model.discriminate(model.decode(latent.between(start, end, FRAMES, path)))

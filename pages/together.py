@@ -20,10 +20,11 @@ shared.heading(
 )
 offered = [run for run in shared.gallery()[0] if any(run.path.glob("*.safetensors"))]
 by_id = {run.id: run for run in offered}
+others = [run.id for run in offered if run.recipe.family != offered[0].recipe.family]
 chosen = st.multiselect(
     "Models",
     list(by_id),
-    default=list(by_id)[:2],
+    default=[*list(by_id)[:1], *others[:1]],
     max_selections=MOST,
     key="models",
     bind="query-params",

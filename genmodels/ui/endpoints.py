@@ -9,15 +9,25 @@ from torch import Tensor
 from .. import data, latent
 from ..latent import LatentError
 from ..runs import Run
-from . import shared
+from . import shared, shell
 
 RANDOM, CLASS, IMAGE, KEPT = "Random", "Class mean", "Test image", "Kept"
 
 
-def keep(end: str, chosen: Tensor) -> None:
-    """Makes a latent [latent_dim] one end ("a" or "b") of the walk, on whichever page."""
+def keep_buttons(chosen: Tensor) -> None:
+    """Buttons that make a latent [latent_dim] the A or the B of all pages, and a way there."""
+    with st.container(horizontal=True):
+        for end in "ab":
+            label = f"Keep as {end.upper()}"
+            # A callback: on some pages the widgets of A and B are drawn already.
+            st.button(label, key=f"keep-{end}", on_click=_keep, args=(end, latent.to_text(chosen)))
+        st.page_link(shell.page("interpolate"), label="Walk from A to B", icon=":material/east:")
+
+
+def _keep(end: str, text: str) -> None:
     st.session_state[f"{end}_from"] = KEPT
-    st.session_state[f"{end}_latent"] = latent.to_text(chosen)
+    st.session_state[f"{end}_latent"] = text
+    st.toast(f"Kept as {end.upper()}.", icon=":material/check:")
 
 
 def choose_latent(run: Run, model: Any, end: str, *, seed: int, class_index: int) -> Tensor:
