@@ -1,0 +1,115 @@
+"""The Dimensions page: what its numbers say, the page itself, and its handles in a browser."""
+
+import json
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+from browser import open_page, pixels, serving
+from streamlit.testing.v1 import AppTest
+
+from genmodels import folders, latent
+from genmodels.ui import dimensions_view, navigation, shell
+
+
+def test_quantiles_take_equal_steps_of_probability_and_have_zero_in_the_middle():
+    values = latent.quantiles(21)
+    assert values[10] == pytest.approx(0, abs=1e-6)
+    assert values[-1] == pytest.approx(2.326348)  # Φ⁻¹(0.99), of any table
+    probability = [(1 + math.erf(value / math.sqrt(2))) / 2 for value in values.tolist()]
+    steps = torch.tensor(probability).diff()
+    torch.testing.assert_close(steps, torch.full((20,), 0.049))
+
+
+def test_a_traversal_changes_one_number_alone():
+    start = torch.tensor([1.0, 2.0, 3.0])
+    walk = latent.traversal(start, 1, torch.tensor([-1.0, 0.5]))
+    assert walk.tolist() == [[1.0, -1.0, 3.0], [1.0, 0.5, 3.0]]
+    assert start.tolist() == [1.0, 2.0, 3.0]
+
+
+def test_picture_change_is_that_of_a_linear_decoder_and_zero_where_it_ignores():
+    # Pixels are a quarter of z1 in one half of the picture, and half of z3 in one quarter of it.
+    weight = torch.zeros(4, 3)
+    weight[:2, 0], weight[2, 2] = 0.25, 0.5
+    decoder = SimpleNamespace(decode=lambda z: (z @ weight.T).view(-1, 1, 2, 2))
+    told = []
+    latents = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
+    change = latent.picture_change(decoder, latents, lambda *words: told.append(words))  # pyright: ignore[reportArgumentType]
+    way = 2 * 1.2815516  # Φ⁻¹(0.9)
+    expected = [0.25 * way * math.sqrt(2 / 4), 0, 0.5 * way * math.sqrt(1 / 4)]
+    torch.testing.assert_close(change, torch.tensor(expected))
+    assert [done for _, done, _ in told] == [1, 2, 3]
+
+
+def test_a_handle_stands_where_the_latent_is():
+    what = dimensions_view.Carried(torch.ones(3), torch.zeros(3, dtype=torch.bool), "kl", "")
+    row = dimensions_view.Row(torch.zeros(21, 1, 1, 1).byte().numpy(), "")
+    start = torch.tensor([0.0, 9.0, float(latent.quantiles(21)[4])])
+    places = [dimensions_view.traversal(row, start, i, what)["position"] for i in range(3)]
+    assert places == pytest.approx([10, 20, 4], abs=1e-4)
+
+
+# The page
+
+
+@pytest.fixture
+def app(runs_folder, cache_folder, monkeypatch) -> AppTest:
+    """The app on the shipped runs and those of the test, with no data set."""
+    monkeypatch.setenv("GENMODELS_DATA", str(runs_folder / "nowhere"))
+    return AppTest.from_file(str(navigation.__file__), default_timeout=120).run()
+
+
+def open_dimensions(app: AppTest, **parameters: str) -> AppTest:
+    for name, text in parameters.items():
+        app.query_params[name] = text
+    app.switch_page(str(shell.page("dimensions"))).run()
+    assert not app.exception
+    return app
+
+
+def texts(app: AppTest) -> str:
+    return "\n".join(str(element.value) for element in [*app.markdown, *app.error])
+
+
+def test_a_run_without_recorded_kl_is_sorted_by_the_change_and_says_so(app, make_run):
+    make_run("old", latent_dim=3)
+    open_dimensions(app, model="old")
+    assert "has not recorded the KL" in texts(app)
+    assert not app.error
+
+
+def test_dead_dimensions_are_said_and_come_last(app, make_run):
+    run = make_run("mine", latent_dim=4)
+    (run.path / "latents.json").write_text(json.dumps({"kl": [0.004, 1.5, 0.001, 2.5]}))
+    open_dimensions(app, model="mine")
+    assert "2 dimensions are dead" in texts(app)
+    what = dimensions_view.carried(run, None)
+    assert what.order == [3, 1, 0, 2]
+    assert what.dead.tolist() == [True, False, True, False]
+    assert what.in_words(3) == "2.50 nats, 62% of the KL"
+
+
+def test_a_moved_latent_is_in_the_address_until_another_start_is_chosen(app, make_run):
+    make_run("gan", "gan-mnist", latent_dim=4)
+    text = latent.to_text(torch.tensor([1.0, 0.0, -1.0, 2.0]))
+    open_dimensions(app, model="gan", z=text)
+    assert app.text_input(key="z").value == text
+    app.number_input(key="a_seed").set_value(5).run()
+    assert app.text_input(key="z").value == ""
+    app.text_input(key="z").set_value(text).run()
+    next(button for button in app.button if button.label == "Keep as B").click().run()
+    assert app.session_state["b_latent"] == text
+    next(button for button in app.button if button.label == "Reset").click().run()
+    assert app.text_input(key="z").value == ""
+    assert not app.exception
+
+
+@pytest.mark.parametrize(
+    ("z", "words"), [("nonsense!", "no latent"), ("AAAAAA", "2 numbers"), ("AHwAfAB8AHw", "no lat")]
+)
+def test_nonsense_in_the_address_is_a_sentence(app, make_run, z, words):
+    make_run("gan", "gan-mnist", latent_dim=4)
+    open_dimensions(app, model="gan", z=z, rows="1000")
+    assert words in app.error[0].value.replace("\\", "")
