@@ -52,6 +52,17 @@ with left:
     )
 current = latent.from_text(text, most) if text else start
 
+with st.container(horizontal=True):
+    st.button(
+        "Reset",
+        icon=":material/undo:",
+        disabled=not text,
+        on_click=st.session_state.update,
+        kwargs={"z": ""},
+    )
+    for end in "ab":
+        st.button(f"Keep as {end.upper()}", on_click=keep_as, args=(end, current))
+
 carried = dimensions_view.carried(run, model)
 dimensions = carried.order[:count]
 with st.spinner("Decoding", show_time=True):
@@ -72,17 +83,6 @@ components.traversals(
     on_move=move,
     key=f"traversals-{run.id}",
 )
-with st.container(horizontal=True):
-    st.button(
-        "Reset",
-        icon=":material/undo:",
-        disabled=not text,
-        on_click=st.session_state.update,
-        kwargs={"z": ""},
-    )
-    for end in "ab":
-        st.button(f"Keep as {end.upper()}", on_click=keep_as, args=(end, current))
-
 st.subheader("What each dimension carries", anchor=False)
 st.markdown(f"{carried.explanation} {note}")
 values = carried.values[carried.order].tolist()

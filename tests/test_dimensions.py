@@ -113,3 +113,63 @@ def test_nonsense_in_the_address_is_a_sentence(app, make_run, z, words):
     make_run("gan", "gan-mnist", latent_dim=4)
     open_dimensions(app, model="gan", z=z, rows="1000")
     assert words in app.error[0].value.replace("\\", "")
+
+
+# In a browser
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dimensions")
+    places = {name: str(folder / name) for name in ("runs", "cache", "data")}
+    with serving(folder, folders.REPOSITORY / "app.py", places) as address:
+        yield address
+
+
+AT_REST = "[role=img][aria-label$='the latent as it is']"
+
+
+def test_a_moved_handle_changes_the_picture_alone_and_its_release_tells_the_server(page, server):
+    open_page(page, f"{server}/dimensions?model=vae-mnist&rows=3", AT_REST)
+    handles = page.locator(".genmodels-row input[type=range]")
+    page.wait_for_timeout(1500)
+    at_first, before = pixels(page, ".genmodels-frame"), page.traffic.total()
+
+    handles.nth(1).focus()
+    seen = {at_first}
+    for key in ("Home", "PageUp", "ArrowRight"):
+        page.keyboard.down(key)
+        seen.add(pixels(page, ".genmodels-frame"))
+    assert handles.nth(1).get_attribute("aria-valuetext").endswith("= −0.51")  # Φ⁻¹(0.304)
+    assert len(seen) == 4
+    assert page.traffic.total() == before
+    page.keyboard.up("ArrowRight")
+    page.wait_for_selector(AT_REST)
+    page.wait_for_url("**z=*")
+    by_key = page.url
+    assert handles.nth(1).evaluate("handle => handle.matches(':focus')")
+    assert handles.nth(1).get_attribute("aria-valuetext").endswith("= −0.51")
+    page.wait_for_timeout(1500)
+
+    handles.nth(2).scroll_into_view_if_needed()
+    before, box = page.traffic.total(), handles.nth(2).bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 10, middle)
+    page.mouse.down()
+    seen = set()
+    for step in range(41):
+        page.mouse.move(box["x"] + 10 + (box["width"] - 20) * step / 40, middle)
+        page.wait_for_timeout(20)
+        seen.add(pixels(page, ".genmodels-frame"))
+    assert len(seen) >= 15
+    assert page.traffic.total() == before
+    page.mouse.up()
+    page.wait_for_selector(AT_REST)
+    assert page.url != by_key
+    assert handles.nth(2).get_attribute("aria-valuetext").endswith("= +2.33")
+
+    page.get_by_role("button", name="Reset", exact=True).click()
+    page.wait_for_function("() => !location.search.includes('z=')")
+    page.wait_for_timeout(1500)
+    assert pixels(page, ".genmodels-frame") == at_first
+    assert not page.traffic.trouble

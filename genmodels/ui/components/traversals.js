@@ -5,7 +5,10 @@ const LEAP = 5; // frames that Page Up and Page Down go
 
 export default (component) => show(component, buildTraversals);
 
-const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`;
+const numbers = new Intl.NumberFormat("en", {
+  minimumFractionDigits: 2, maximumFractionDigits: 2, signDisplay: "exceptZero",
+});
+const signed = (value) => numbers.format(value).replace("-", "−");
 
 async function bitmapOf(address) {
   const image = new Image();
