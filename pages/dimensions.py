@@ -95,7 +95,8 @@ st.plotly_chart(
 )
 name = f"{run.id}-dimensions"
 shared.downloads(
-    ("Picture", f"{run.id}-picture.png", lambda: pictures.png(shared.crisp(picture))),
-    ("Rows", f"{name}.png", lambda: pictures.png(dimensions_view.sheet(rows, dimensions))),
-    ("Numbers", f"{name}.csv", lambda: dimensions_view.table(current, carried)),
+    ("Picture as PNG", f"{run.id}-picture.png", lambda: pictures.png(shared.crisp(picture))),
+    ("Rows as PNG", f"{name}.png", lambda: pictures.png(dimensions_view.sheet(rows, dimensions))),
+    (f"{names[0]} as GIF", f"{name}-{names[0]}.gif", lambda: dimensions_view.film(rows[0])),
+    ("Numbers as CSV", f"{name}.csv", lambda: dimensions_view.table(current, carried)),
 )

@@ -51,6 +51,20 @@ def test_a_handle_stands_where_the_latent_is():
     assert places == pytest.approx([10, 20, 4], abs=1e-4)
 
 
+def test_the_downloads_hold_every_second_frame_and_every_number():
+    frames = torch.arange(21).byte().view(21, 1, 1, 1).expand(21, 28, 28, 1).numpy()
+    made = dimensions_view.sheet([dimensions_view.Row(frames, "")] * 3, [6, 0, 4])
+    assert made.size == (48 + 11 * 56, 3 * 56)
+    assert [made.getpixel((48 + 56 * tile + 9, 60)) for tile in range(11)] == list(range(0, 21, 2))
+
+    what = dimensions_view.Carried(
+        torch.tensor([0.5, 0.001]), torch.tensor([False, True]), "kl", ""
+    )
+    lines = dimensions_view.table(torch.tensor([-1.5, 0.25]), what).decode().split()
+    assert lines == ["dimension,value,kl_nats,dead", "z1,-1.5,0.5,false", "z2,0.25,0.001,true"]
+    assert what.in_words(1) == "0.001 nats, dead"
+
+
 # The page
 
 

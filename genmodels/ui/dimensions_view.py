@@ -44,6 +44,8 @@ class Carried(NamedTuple):
 
     def in_words(self, dimension: int) -> str:
         value = float(self.values[dimension])
+        if self.dead[dimension]:
+            return f"{value:.3f} nats, dead"
         if self.quantity == "kl":
             return f"{value:.2f} nats, {value / float(self.values.sum() or 1):.0%} of the KL"
         return f"changes the picture by {value:.3f}"
@@ -77,20 +79,22 @@ def carried(run: Run, model: Any) -> Carried:
 
 def _picture_change(run: Run, model: Any, count: int) -> Tensor:
     """`latent.picture_change`, from the cache where it is there."""
-    key = f"change 1, {count} of seed {SEED}, {weights.fingerprint(run)}"
-    slot = st.empty()
-    # Once, also when a whole class opens the page.
-    with _measuring:
-        cached = cache.read(key)
-        if cached:
-            return cached["change"]
+    fingerprint = weights.fingerprint(run)
+    key = f"change 1, {count} of seed {SEED}, {fingerprint}"
+    cached = cache.read(key)
+    if cached is None:
+        slot = st.empty()
         with slot.container():
             progress = progress_bar()
-        latents = model.sample_latents(count, SEED)
-        change = latent.picture_change(_quick(model, weights.fingerprint(run)), latents, progress)
-        cache.write(key, {"change": change})
-    slot.empty()
-    return change
+        with _measuring:  # Once, also when a whole class opens the page.
+            cached = cache.read(key)
+            if cached is None:
+                latents = model.sample_latents(count, SEED)
+                quick = _quick(model, fingerprint)
+                cached = {"change": latent.picture_change(quick, latents, progress)}
+                cache.write(key, cached)
+        slot.empty()
+    return cached["change"]
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -168,6 +172,13 @@ def sheet(made: list[Row], dimensions: list[int]) -> Image.Image:
         font = ImageFont.load_default(16)
         pen.text((margin - 8, middle), name_of(dimension), "black", font, anchor="rm")
     return whole
+
+
+def film(row: Row) -> bytes:
+    """One row there and back as GIF."""
+    factor = max(1, 192 // row.frames.shape[1])
+    frames = [pictures.enlarge(pictures.to_pil(frame), factor) for frame in row.frames]
+    return pictures.gif(frames + frames[-2:0:-1], 0.08)
 
 
 def table(start: Tensor, what: Carried) -> bytes:
