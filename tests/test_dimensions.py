@@ -9,8 +9,9 @@ import torch
 from browser import open_page, pixels, serving
 from streamlit.testing.v1 import AppTest
 
+import genmodels
 from genmodels import folders, latent
-from genmodels.ui import dimensions_view, navigation, shell
+from genmodels.ui import dimensions_view, navigation, shared, shell
 
 
 def test_quantiles_take_equal_steps_of_probability_and_have_zero_in_the_middle():
@@ -40,7 +41,21 @@ def test_picture_change_is_that_of_a_linear_decoder_and_zero_where_it_ignores():
     way = 2 * 1.2815516  # Φ⁻¹(0.9)
     expected = [0.25 * way * math.sqrt(2 / 4), 0, 0.5 * way * math.sqrt(1 / 4)]
     torch.testing.assert_close(change, torch.tensor(expected))
-    assert [done for _, done, _ in told] == [1, 2, 3]
+    assert told[-1] == ("Moving each dimension", 3, 3)
+
+
+def test_rows_are_what_the_model_decodes_with_one_number_changed(make_run):
+    run = make_run("gan", "gan-mnist", latent_dim=6)
+    model = genmodels.load("gan")
+    start = model.sample_latents(1, seed=1)[0]
+    made = dimensions_view.rows(run, model, start, [3, 0, 5, 1, 4])
+    changed = start.clone()
+    changed[4] = latent.quantiles(21)[6]
+    with torch.inference_mode():
+        expected = shared.as_pictures(model.decode(changed[None]))[0]
+    difference = made[4].frames[6].astype(int) - expected
+    assert abs(difference).max() <= 1
+    assert made[4].strip.startswith("data:image/webp;base64,")
 
 
 def test_a_handle_stands_where_the_latent_is():
