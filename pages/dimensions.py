@@ -38,7 +38,7 @@ def keep_as(end: str, chosen: torch.Tensor) -> None:
 
 with left:
     columns = st.columns([1, 2])
-    most = model.latent_dim
+    most: int = model.latent_dim
     if st.session_state.get("rows", 1) > most:  # Chosen for a model with more.
         st.session_state.pop("rows")
     count = columns[0].number_input(

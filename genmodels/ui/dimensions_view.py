@@ -184,9 +184,8 @@ def table(start: Tensor, what: Carried) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text)
     unit = "kl_nats" if what.quantity == "kl" else "picture_change"
-    writer.writerow(["dimension", "value", unit, "dead"])
+    writer.writerow(["dimension", "value", unit])
     for dimension in what.order:
         value, carries = float(start[dimension]), float(what.values[dimension])
-        dead = str(bool(what.dead[dimension])).lower()
-        writer.writerow([name_of(dimension), f"{value:.6g}", f"{carries:.6g}", dead])
+        writer.writerow([name_of(dimension), f"{value:.6g}", f"{carries:.6g}"])
     return text.getvalue().encode()
