@@ -9,6 +9,7 @@ from .runs import Run
 
 # Okabe and Ito's colours, told apart by colour-blind people and on light and dark ground.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+GREY = "#8C8C8C"
 TITLES = {
     "loss": "Loss (negative ELBO), nats per image",
     "reconstruction": "Reconstruction, nats per image",
@@ -117,4 +118,17 @@ def histograms(groups: dict[str, Any], title: str) -> go.Figure:
     figure.update_layout(LAYOUT, barmode="overlay", height=280)
     figure.update_xaxes(title=title)
     figure.update_yaxes(title="Images")
+    return figure
+
+
+def dimensions(names: list[str], values: list[float], dead: list[bool], title: str) -> go.Figure:
+    """What each number of a latent carries, in the order given; dead ones are grey."""
+    colours = [GREY if gone else COLOURS[0] for gone in dead]
+    figure = go.Figure(
+        go.Bar(x=names, y=values, marker={"color": colours}, hovertemplate="%{x}: %{y:.3g}")
+    )
+    figure.update_traces(name="", marker_line_width=0)
+    figure.update_layout(LAYOUT, height=280)
+    figure.update_xaxes(title="Number of the latent")
+    figure.update_yaxes(title=title)
     return figure

@@ -6,6 +6,7 @@ A sprite is many images in one picture, row after row. Nothing here imports torc
 import base64
 import io
 import math
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,9 +96,10 @@ def gif(frames: list[Image.Image], seconds_per_frame: float) -> bytes:
     )
 
 
-def data_url(picture: Image.Image) -> str:
-    """A PNG as an address that needs no further request."""
-    return "data:image/png;base64," + base64.b64encode(png(picture)).decode()
+def data_url(picture: Image.Image, kind: Literal["png", "webp"] = "png") -> str:
+    """A picture as an address that needs no further request; WebP is smaller."""
+    content = png(picture) if kind == "png" else webp(picture)
+    return f"data:image/{kind};base64," + base64.b64encode(content).decode()
 
 
 def _encode(picture: Image.Image, kind: str, **options) -> bytes:

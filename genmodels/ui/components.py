@@ -1,11 +1,12 @@
 """What Streamlit's own widgets cannot do: pictures that change while a handle is dragged, a grid
-of pictures to choose from, and learning curves with the samples of each moment below them.
+of pictures to choose from, learning curves with the samples of each moment below them, and the
+numbers of a latent as sliders.
 
 Each is a component of `st.components.v2`; its JavaScript and CSS are in components/.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TypedDict
@@ -30,6 +31,21 @@ class CurvesRun(TypedDict):
     stops: Sequence[Sequence[int | float | str]]
 
 
+class Traversal(TypedDict):
+    """One number of a latent: its place there (from 0), its name, and what it carries in words.
+
+    `strip` is the address of its frames side by side, `position` where the handle stands between
+    the first frame (0) and the last one (their number - 1).
+    """
+
+    dimension: int
+    name: str
+    carries: str
+    dead: bool
+    strip: str
+    position: float
+
+
 def _source(*names: str) -> str:
     # Streamlit loads one script and one style sheet per component, so parts are joined here.
     return "\n".join((FOLDER / name).read_text() for name in names)
@@ -51,6 +67,11 @@ _curves = component(
     css=_source("shared.css", "curves.css"),
     # plotly.js puts its own styles into the document, where a shadow root would not see them.
     isolate_styles=False,
+)
+_traversals = component(
+    "genmodels_traversals",
+    js=_source("shared.js", "traversals.js"),
+    css=_source("shared.css", "traversals.css"),
 )
 
 
@@ -169,6 +190,54 @@ def curves(
         "plotly": routes.plotly_url(),
     }
     _curves(key=key, data=data)
+
+
+def traversals(
+    *,
+    rows: Sequence[Traversal],
+    values: Sequence[float],
+    latent: Sequence[float],
+    picture: Image.Image,
+    label: str,
+    note: str,
+    on_move: Callable[[list[float]], None],
+    key: str,
+) -> None:
+    """A slider and a strip of pictures for each of some numbers of a latent, and one large picture.
+
+    `picture` is what `latent` decodes to. In each row one number of it goes through `values`,
+    and every second of these frames is to be seen in the strip. All of them are in the browser:
+    the large picture changes while a handle moves, and the server hears nothing. On release
+    `on_move` is called with the latent as it is then, before the script runs again. `note`
+    stands above the first row that is dead.
+
+        traversals(
+            rows=[{"dimension": 6, "name": "z7", "carries": "1.2 nats", "dead": False,
+                   "strip": pictures.data_url(pictures.sprite(frames, 21)), "position": 10.0}],
+            values=latent.quantiles(21).tolist(), latent=[0.0] * 16, picture=picture,
+            label="A latent", note="", on_move=move, key="rows",
+        )
+    """
+    # The browser numbers what it says, and so knows which answer belongs to its last word.
+    memory = f"{key} heard"
+
+    def hear() -> None:
+        moved = st.session_state[key]["moved"]
+        st.session_state[memory] = moved["number"]
+        on_move(moved["latent"])
+
+    data = {
+        "rows": [dict(row) for row in rows],
+        "values": list(values),
+        "latent": list(latent),
+        "picture": pictures.data_url(picture),
+        "height": picture.height,
+        "width": picture.width,
+        "label": label,
+        "note": note,
+        "heard": st.session_state.get(memory, 0),
+    }
+    _traversals(key=key, data=data, on_moved_change=hear)
 
 
 def _frames(sprite: Image.Image, count: int, height: int, width: int) -> dict:
