@@ -5,7 +5,7 @@ import torch
 
 from genmodels import figures, latent, pictures
 from genmodels.ui import components, dimensions_view, shared
-from genmodels.ui.endpoints import choose_latent, keep
+from genmodels.ui.endpoints import choose_latent, keep_buttons
 
 FEW = 12
 
@@ -29,11 +29,6 @@ if st.session_state.setdefault("dimensions-origin", origin) != origin:
 
 def move(numbers: list[float]) -> None:
     st.session_state["z"] = latent.to_text(torch.tensor(numbers))
-
-
-def keep_as(end: str, chosen: torch.Tensor) -> None:
-    keep(end, chosen)
-    st.toast(f"Kept as {end.upper()}.", icon=":material/check:")
 
 
 with left:
@@ -60,8 +55,7 @@ with st.container(horizontal=True):
         on_click=st.session_state.update,
         kwargs={"z": ""},
     )
-    for end in "ab":
-        st.button(f"Keep as {end.upper()}", on_click=keep_as, args=(end, current))
+    keep_buttons(current)
 
 carried = dimensions_view.carried(run, model)
 dimensions = carried.order[:count]
