@@ -16,7 +16,7 @@ RANDOM, CLASS, IMAGE, KEPT = "Random", "Class mean", "Test image", "Kept"
 
 def keep_buttons(chosen: Tensor) -> None:
     """Buttons that make a latent [latent_dim] the A or the B of all pages, and a way there."""
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         for end in "ab":
             label = f"Keep as {end.upper()}"
             # A callback: on some pages the widgets of A and B are drawn already.
