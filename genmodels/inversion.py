@@ -61,7 +61,7 @@ def posterior(model, image: Tensor, seed: int = 0) -> Posterior:
 
 
 def invert(
-    model: LatentModel, image: Tensor, steps: int, seed: int, restarts: int = 8, every: int = 5
+    model: LatentModel, image: Tensor, steps: int, seed: int, *, restarts: int = 8, every: int = 5
 ) -> Iterator[Step]:
     """The latent whose picture is nearest to an image [channels, height, width] in [0, 1].
 
