@@ -18,7 +18,7 @@ from genmodels import data, figures, inputs, inversion, objectives, weights
 from genmodels.inputs import InputError
 from genmodels.ui import navigation, shell
 
-SEVEN = [[[0.3, 0.2], [0.7, 0.2], [0.45, 0.85]]]
+SEVEN = [[[0.3, 0.2], [0.7, 0.2], [0.45, 0.8]]]
 
 
 def png(picture: Image.Image, kind: str = "PNG", **options) -> bytes:
@@ -348,7 +348,8 @@ if st.toggle("Canvas", True):
 
 def test_one_draws_undoes_and_clears_with_mouse_and_keyboard(page, tmp_path):
     (tmp_path / "script.py").write_text(SCRIPT)
-    with serving(tmp_path, tmp_path / "script.py", {}) as address:
+    quiet = "--browser.gatherUsageStats=false"
+    with serving(tmp_path, tmp_path / "script.py", {}, quiet) as address:
         open_page(page, address, ".genmodels-canvas")
         undo = page.get_by_role("button", name="Undo")
         assert undo.is_disabled()

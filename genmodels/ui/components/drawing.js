@@ -29,14 +29,16 @@ function buildDrawing(place) {
     const paper = canvas.getContext("2d");
     paper.fillStyle = "#000";
     paper.fillRect(0, 0, data.size, data.size);
-    Object.assign(paper, {
-      strokeStyle: "#fff", lineWidth: data.pen, lineCap: "round", lineJoin: "round",
-    });
+    paper.fillStyle = paper.strokeStyle = "#fff";
+    Object.assign(paper, { lineWidth: data.pen, lineCap: "round", lineJoin: "round" });
     for (const points of strokes) {
+      const places = points.map((point) => point.map((part) => part * data.size));
       paper.beginPath();
-      for (const [x, y] of points) paper.lineTo(x * data.size, y * data.size);
-      if (points.length === 1) paper.lineTo(points[0][0] * data.size, points[0][1] * data.size);
+      for (const place of places) paper.lineTo(...place);
       paper.stroke();
+      paper.beginPath(); // a line of no length is not drawn
+      paper.arc(...places[0], data.pen / 2, 0, 2 * Math.PI);
+      paper.fill();
     }
     undo.disabled = clear.disabled = !strokes.length;
     const count = `${strokes.length} ${strokes.length === 1 ? "stroke" : "strokes"}`;
