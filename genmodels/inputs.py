@@ -66,7 +66,7 @@ def read(content: bytes) -> Image.Image:
 
 def fitted(picture: Image.Image, shape: tuple[int, int, int]) -> Floats:
     """A picture as training would see it: resized and cropped to its middle."""
-    return own_pictures.fitted(picture, shape).astype(np.float32) / 255
+    return _floats(own_pictures.fitted(picture, shape))
 
 
 def drawn(strokes: Any) -> Floats:
@@ -93,7 +93,7 @@ def drawn(strokes: Any) -> Floats:
         pen.line(points, fill=255, width=PEN * scale)
         for x, y in points:
             pen.circle((x, y), PEN * scale / 2, fill=255)
-    return np.asarray(picture.reduce(scale), np.float32) / 255
+    return _floats(picture.reduce(scale))
 
 
 def ink(picture: Image.Image) -> Floats:
@@ -101,7 +101,7 @@ def ink(picture: Image.Image) -> Floats:
     dark ones on bright paper are inverted and the paper's shade and grain taken away."""
     picture = picture.convert("L")
     picture.thumbnail((PHOTO, PHOTO))
-    grey = np.asarray(picture, np.float32) / 255
+    grey = _floats(picture)
     frame = np.ones(grey.shape, bool)
     frame[1:-1, 1:-1] = False
     if np.median(grey[frame]) > 0.5:
@@ -120,7 +120,7 @@ def ink(picture: Image.Image) -> Floats:
     if min(levels.shape) < FIELD * 2:  # A stroke would be no wider than the filter.
         return levels
     specks_gone = Image.fromarray((levels * 255).astype(np.uint8)).filter(ImageFilter.MedianFilter)
-    return np.asarray(specks_gone, np.float32) / 255
+    return _floats(specks_gone)
 
 
 def like_mnist(grey: Floats) -> Floats:
@@ -149,3 +149,8 @@ def like_mnist(grey: Floats) -> Floats:
     field = np.zeros((1, FIELD, FIELD), np.float32)
     field[0, top : top + height, left : left + width] = small
     return field
+
+
+def _floats(pixels: Any) -> Floats:
+    """uint8 as float32 in [0, 1]."""
+    return np.divide(pixels, 255, dtype=np.float32)
