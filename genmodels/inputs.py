@@ -80,7 +80,7 @@ def drawn(strokes: Any) -> Floats:
         shapes = all(line.ndim == 2 and line.shape[1] == 2 for line in lines)
         if not shapes or not all((abs(line) <= 2).all() for line in lines):
             raise ValueError("points that are none")
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise InputError("this is no drawing; clear it and draw again.") from error
     if len(lines) > STROKES or count > POINTS:
         raise InputError("the drawing has too many strokes; clear it and draw again.")
@@ -131,7 +131,7 @@ def like_mnist(grey: Floats) -> Floats:
     the MNIST database's page). Raises InputError where there is no digit.
     """
     if grey.max() < FAINT:
-        raise InputError("there is no ink yet; draw a digit first.")
+        raise InputError("there is no ink yet; draw a digit, or bring a picture of one.")
     if (grey > 0.5).mean() > 0.8:
         raise InputError("this is nothing but ink; draw a digit that leaves some ground.")
     rows, columns = (np.flatnonzero((grey > 0.02).any(axis)) for axis in (1, 0))

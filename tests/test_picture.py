@@ -85,6 +85,7 @@ def test_a_drawing_has_ink_where_the_pen_was():
         [[[0.5]]],
         [[[0.5, float("nan")]]],
         [[[0.5, 1e9]]],
+        [[[0.5, 10**400]]],
         [[["a", "b"]]],
         [[[0.1, 0.1]]] * (inputs.STROKES + 1),
         [[[0.1, 0.1]] * (inputs.POINTS + 1)],
