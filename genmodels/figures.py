@@ -1,7 +1,9 @@
 """Plotly figures."""
 
+import html
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 from .recipes import DISTANCE_SAMPLES
@@ -108,13 +110,17 @@ def along(values: list[float], title: str) -> go.Figure:
     return figure
 
 
-def histograms(groups: dict[str, Any], title: str) -> go.Figure:
-    """Distributions of a few groups of numbers, one over the other."""
+def histograms(
+    groups: dict[str, Any], title: str, mark: tuple[str, float] | None = None
+) -> go.Figure:
+    """Distributions of a few groups of numbers, one over the other; `mark` names one place."""
     figure = go.Figure()
     for (name, values), colour in zip(groups.items(), COLOURS, strict=False):
         figure.add_histogram(
             x=values, name=name, opacity=0.6, marker={"color": colour}, bingroup=1, nbinsx=40
         )
+    if mark is not None:
+        figure.add_vline(mark[1], annotation_text=mark[0], line={"color": COLOURS[2], "width": 3})
     figure.update_layout(LAYOUT, barmode="overlay", height=280)
     figure.update_xaxes(title=title)
     figure.update_yaxes(title="Images")
@@ -131,4 +137,65 @@ def dimensions(names: list[str], values: list[float], dead: list[bool], title: s
     figure.update_layout(LAYOUT, height=280)
     figure.update_xaxes(title="Number of the latent")
     figure.update_yaxes(title=title)
+    return figure
+
+
+def posterior(mean: list[float], deviation: list[float]) -> go.Figure:
+    """The mean of each number of a latent, plus and minus a standard deviation, on the prior's."""
+    figure = go.Figure()
+    figure.add_hrect(-1, 1, fillcolor="#888888", opacity=0.2, line_width=0, layer="below")
+    figure.add_bar(
+        y=mean,
+        marker={"color": COLOURS[0]},
+        error_y={"array": deviation, "thickness": 1, "color": COLOURS[1]},
+        hovertemplate="number %{x}: %{y:.2f} ± %{error_y.array:.2f}<extra></extra>",
+    )
+    figure.update_layout(LAYOUT, height=280)
+    figure.update_xaxes(title="Number of the latent")
+    figure.update_yaxes(title="Mean ± standard deviation")
+    return figure
+
+
+def plane(
+    points: "np.ndarray", labels: "np.ndarray", names: list[str], mark: tuple[str, float, float]
+) -> go.Figure:
+    """Points [n, 2] of a plane by class, a star where `mark` is. Lengths are equal on both axes.
+
+    `names` may hold anything: nothing in them is read as HTML.
+    """
+    figure = go.Figure()
+    for label in np.unique(labels):
+        chosen = points[labels == label]
+        figure.add_scatter(
+            x=chosen[:, 0],
+            y=chosen[:, 1],
+            name=html.escape(names[label], quote=False),
+            mode="markers",
+            marker={
+                "color": COLOURS[label % len(COLOURS)],
+                # As many classes again as there are colours.
+                "symbol": ("circle", "x", "diamond")[label // len(COLOURS) % 3],
+                "size": 5,
+                "opacity": 0.5,
+            },
+            hoverinfo="name",
+        )
+    star = {"symbol": "star", "size": 22, "color": "#F0E442", "line": {"color": "#000", "width": 2}}
+    figure.add_scatter(
+        x=[mark[1]], y=[mark[2]], name=mark[0], mode="markers", marker=star, hoverinfo="name"
+    )
+    figure.update_layout(LAYOUT, height=480, legend={"itemsizing": "constant"})
+    figure.update_xaxes(title="First principal component", zeroline=False)
+    figure.update_yaxes(title="Second", zeroline=False, scaleanchor="x")
+    return figure
+
+
+def descent(steps: list[int], errors: list[float]) -> go.Figure:
+    """The least error so far over the steps of a descent."""
+    figure = go.Figure()
+    line = {"color": COLOURS[0], "width": 2}
+    figure.add_scatter(x=steps, y=errors, mode="lines", line=line, hovertemplate="%{y:.4f}")
+    figure.update_layout(LAYOUT, hovermode="x unified", height=240)
+    figure.update_xaxes(title="Step")
+    figure.update_yaxes(title="Mean squared error", rangemode="tozero")
     return figure

@@ -1,6 +1,6 @@
 """What Streamlit's own widgets cannot do: pictures that change while a handle is dragged, a grid
-of pictures to choose from, learning curves with the samples of each moment below them, and the
-numbers of a latent as sliders.
+of pictures to choose from, a canvas to draw on, the numbers of a latent as sliders, and learning
+curves with the samples of each moment below them.
 
 Each is a component of `st.components.v2`; its JavaScript and CSS are in components/.
 """
@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -60,6 +60,11 @@ _picture_grid = component(
     "genmodels_picture_grid",
     js=_source("shared.js", "grid.js"),
     css=_source("shared.css", "grid.css"),
+)
+_drawing = component(
+    "genmodels_drawing",
+    js=_source("shared.js", "drawing.js"),
+    css=_source("shared.css", "drawing.css"),
 )
 _curves = component(
     "genmodels_curves",
@@ -155,6 +160,23 @@ def picture_grid(
     if pick and pick["turn"] == turn and 0 <= pick["index"] < count:
         return pick["index"]
     return selected
+
+
+def drawing(*, label: str, size: int, pen: int, key: str) -> Any:
+    """A canvas for white ink on black, `pen` of its `size` pixels wide; returns the strokes.
+
+    They are lists of points [x, y] from 0 to 1 as the browser reports them, so not to be trusted:
+    `inputs.drawn` checks them. They stay in the session while the canvas is not on the page.
+
+        strokes = drawing(label="Draw a digit", size=280, pen=24, key="digit")
+        image = inputs.like_mnist(inputs.drawn(strokes))
+    """
+    memory = f"{key} strokes"
+    kept = st.session_state.setdefault(memory, [])
+    data = {"label": label, "size": size, "pen": pen, "strokes": kept}
+    result = _drawing(key=key, data=data, default={"strokes": kept}, on_strokes_change=_nothing)
+    st.session_state[memory] = result.get("strokes", kept)
+    return st.session_state[memory]
 
 
 def curves(
