@@ -1,5 +1,6 @@
 """Plotly figures."""
 
+from html import escape
 from typing import Any
 
 import plotly.graph_objects as go
@@ -9,6 +10,19 @@ from .runs import Run
 
 # Okabe and Ito's colours, told apart by colour-blind people and on light and dark ground.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# Petroff's ten (2021, arXiv:2107.02270), the best of ten to tell apart for colour-blind people.
+CLASS_COLOURS = (
+    "#3f90da",
+    "#ffa90e",
+    "#bd1f01",
+    "#94a4a2",
+    "#832db6",
+    "#a96b59",
+    "#e76300",
+    "#b9ac70",
+    "#717581",
+    "#92dadd",
+)
 TITLES = {
     "loss": "Loss (negative ELBO), nats per image",
     "reconstruction": "Reconstruction, nats per image",
@@ -100,4 +114,23 @@ def histograms(groups: dict[str, Any], title: str) -> go.Figure:
     figure.update_layout(LAYOUT, barmode="overlay", height=280)
     figure.update_xaxes(title=title)
     figure.update_yaxes(title="Images")
+    return figure
+
+
+def scatter(points: Any, labels: list[int], classes: list[str]) -> go.Figure:
+    """Points [n, 2] in the plane, a colour per class; the axes mean nothing."""
+    figure = go.Figure()
+    for label in sorted(set(labels)):
+        chosen = [index for index, other in enumerate(labels) if other == label]
+        figure.add_scatter(
+            x=points[chosen, 0],
+            y=points[chosen, 1],
+            name=escape(classes[label]),  # Plotly reads HTML in names.
+            mode="markers",
+            marker={"color": CLASS_COLOURS[label % len(CLASS_COLOURS)], "size": 6},
+            hovertemplate="%{fullData.name}<extra></extra>",
+        )
+    figure.update_layout(LAYOUT, height=640)
+    figure.update_xaxes(showticklabels=False, zeroline=False)
+    figure.update_yaxes(showticklabels=False, zeroline=False, scaleanchor="x")
     return figure

@@ -1,5 +1,6 @@
 """What Streamlit's own widgets cannot do: pictures that change while a handle is dragged, a grid
-of pictures to choose from, and learning curves with the samples of each moment below them.
+of pictures to choose from, learning curves with the samples of each moment below them, and a map
+of pictures under the pointer.
 
 Each is a component of `st.components.v2`; its JavaScript and CSS are in components/.
 """
@@ -16,6 +17,7 @@ from PIL import Image
 from streamlit.components.v2 import component
 
 from .. import pictures
+from ..figures import CLASS_COLOURS
 from . import routes
 
 FOLDER = Path(__file__).with_suffix("")
@@ -28,6 +30,15 @@ class CurvesRun(TypedDict):
     title: str
     shape: Sequence[int]
     stops: Sequence[Sequence[int | float | str]]
+
+
+class Sheet(TypedDict):
+    """Many pictures in one, row after row: `url` is the address of the whole."""
+
+    url: str
+    columns: int
+    height: int
+    width: int
 
 
 def _source(*names: str) -> str:
@@ -51,6 +62,11 @@ _curves = component(
     css=_source("shared.css", "curves.css"),
     # plotly.js puts its own styles into the document, where a shadow root would not see them.
     isolate_styles=False,
+)
+_latent_map = component(
+    "genmodels_latent_map",
+    js=_source("shared.js", "map.js"),
+    css=_source("shared.css", "map.css"),
 )
 
 
@@ -166,6 +182,50 @@ def curves(
         "plotly": routes.plotly_url(),
     }
     _curves(key=key, data=data)
+
+
+def latent_map(
+    *,
+    tiles: Sheet,
+    area: tuple[float, float, float],
+    label: str,
+    key: str,
+    points: Sequence[tuple[float, float, int]] = (),
+    thumbnails: Sheet | None = None,
+    classes: Sequence[str] = (),
+    marks: Sequence[tuple[str, float, float]] = (),
+    start: Sequence[float] | None = None,
+) -> list[float] | None:
+    """A square map: pictures of its places, and above them points with pictures of their own.
+
+    `area` is left, bottom and size; `tiles` are as many pictures to a row as to a column, the
+    first ones on top. A point is x, y and its place in `classes`; `thumbnails` are the points'
+    in their order. `marks` are named places. Returns what was chosen last: [x, y], or
+    [x, y, number of the point]; None until something was. `start` is marked until then.
+
+        chosen = latent_map(
+            tiles=sheet, area=(-3, -3, 6), label="The latent space", key="map",
+            marks=[("A", 0, 0)],
+        )
+    """
+    data = {
+        "tiles": tiles,
+        "area": area,
+        "points": points,
+        "thumbnails": thumbnails,
+        "classes": classes,
+        "colours": CLASS_COLOURS,
+        "marks": marks,
+        "label": label,
+        "start": start,
+    }
+    place = _latent_map(key=key, data=data, on_place_change=_nothing).get("place")
+    count = len(points)
+    # The browser may say anything.
+    whole = isinstance(place, list) and all(isinstance(n, int | float) for n in place)
+    if not whole or not (len(place) == 2 or (len(place) == 3 and place[2] in range(count))):
+        return None
+    return place
 
 
 def _frames(sprite: Image.Image, count: int, height: int, width: int) -> dict:
