@@ -127,10 +127,15 @@ def scatter(points: Any, labels: list[int], classes: list[str]) -> go.Figure:
             y=points[chosen, 1],
             name=escape(classes[label]),  # Plotly reads HTML in names.
             mode="markers",
-            marker={"color": CLASS_COLOURS[label % len(CLASS_COLOURS)], "size": 6},
+            marker={
+                "color": CLASS_COLOURS[label % len(CLASS_COLOURS)],
+                "symbol": ("circle", "square")[label % 2],  # Helps where two colours look alike.
+                "size": 6,
+            },
             hovertemplate="%{fullData.name}<extra></extra>",
         )
     figure.update_layout(LAYOUT, height=640)
-    figure.update_xaxes(showticklabels=False, zeroline=False)
-    figure.update_yaxes(showticklabels=False, zeroline=False, scaleanchor="x")
+    bare = {"showticklabels": False, "showgrid": False, "zeroline": False}
+    figure.update_xaxes(bare)
+    figure.update_yaxes(bare, scaleanchor="x")
     return figure

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from genmodels import figures, posteriors, tsne
+from genmodels.latent import LatentError
 from genmodels.posteriors import Stored
 from genmodels.runs import Run
 from genmodels.ui import components, endpoints, map_view, shared, shell
@@ -86,9 +87,13 @@ def show_map(run: Run, stored: Stored | None) -> None:
         if not text:
             st.markdown("**Click the map** to choose a place, then keep it as A or B for a walk.")
             return
-        chosen, words = map_view.latent_at(shown, text, stored)
+        try:
+            chosen, words = map_view.latent_at(shown, text, stored)
+        except LatentError as error:  # Beside the map, which mends it.
+            st.error(shell.sentence(error), icon=":material/error:")
+            return
         image = map_view.decode(model, chosen[None])[0]
-        st.image(shared.crisp(image), caption=shell.plain(words), alt=f"Chosen: {words}")
+        st.image(shared.crisp(image), caption=shell.plain(words), alt=words)
         for end in "ab":
             if st.button(f"Keep as {end.upper()}", key=f"keep-{end}", width="stretch"):
                 endpoints.keep(end, chosen)
@@ -102,7 +107,9 @@ def show_tsne(run: Run, stored: Stored) -> None:
         shared.empty(f"t-SNE needs {tsne.LEAST} posterior means; this run keeps fewer.")
     points = tsne.read(run)
     if points is None:
-        if st.button("Compute t-SNE", type="primary"):
+        slot = st.empty()
+        if slot.button("Compute t-SNE", type="primary"):
+            slot.empty()
             map_view.compute_tsne(run)
         return
     st.plotly_chart(

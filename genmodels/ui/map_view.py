@@ -52,12 +52,16 @@ class Map:
 
 def of_posteriors(run: Run, model: Any, stored: Stored) -> Map:
     """The map of the plane in which the posterior means vary most."""
-    return _of_posteriors(weights.fingerprint(run), model, stored)
+    return _of_posteriors(weights.fingerprint(run), stored.means, stored.labels, model)
 
 
-@st.cache_data(max_entries=8, show_spinner="Decoding the map", show_time=True)
-def _of_posteriors(fingerprint: str, _model: Any, _stored: Stored) -> Map:
-    means = _stored.means
+@st.cache_data(
+    max_entries=8,
+    show_spinner="Decoding the map",
+    show_time=True,
+    hash_funcs={Tensor: lambda tensor: tensor.numpy().tobytes()},
+)
+def _of_posteriors(fingerprint: str, means: Tensor, _labels: list[int], _model: Any) -> Map:
     plane = latent.principal_plane(means)
     # A data set may be stored class by class.
     numbers = torch.linspace(0, len(means) - 1, min(SHOWN, len(means))).long()
@@ -66,7 +70,7 @@ def _of_posteriors(fingerprint: str, _model: Any, _stored: Stored) -> Map:
     # The prior's own scale, where the means have fallen together.
     size = max(2.0, 1.08 * float((high - low).max()))
     left, bottom = ((low + high - size) / 2).tolist()
-    labels = [_stored.labels[number] for number in numbers]
+    labels = [_labels[number] for number in numbers]
     return Map(
         plane,
         left,
@@ -83,7 +87,7 @@ def _of_posteriors(fingerprint: str, _model: Any, _stored: Stored) -> Map:
 def through_seeds(run: Run, model: Any, seeds: tuple[int, int, int]) -> Map:
     """The map of the plane through three latents of the prior. Raises LatentError."""
     if len(set(seeds)) < 3:
-        raise LatentError("three equal seeds span no plane; give A, B and C different ones.")
+        raise LatentError("equal seeds span no plane; give A, B and C different ones.")
     return _through_seeds(weights.fingerprint(run), seeds, model)
 
 
@@ -178,13 +182,11 @@ def latent_at(shown: Map, text: str, stored: Stored | None) -> tuple[Tensor, str
         raise LatentError("the address names no place of this map; click one.")
     if len(numbers) == 2:
         x, y = numbers
-        return shown.plane.latents(torch.tensor([[x, y]]))[0], f"The place {x:.3g}, {y:.3g}"
+        return shown.plane.latents(torch.tensor([[x, y]]))[0], f"Chosen place: {x:.3g}, {y:.3g}"
     number = int(numbers[2])
     if stored is None or number >= len(stored.means):
         raise LatentError("the address names a point that this map has not; click one.")
-    return stored.means[
-        number
-    ], f"Posterior mean of an image, {stored.classes[stored.labels[number]]}"
+    return stored.means[number], f"Chosen point: {stored.classes[stored.labels[number]]}"
 
 
 def points_csv(points: Tensor, stored: Stored) -> bytes:
@@ -213,6 +215,7 @@ def compute_tsne(run: Run) -> None:
     try:
         if tsne.read(run) is None:
             with contextlib.closing(tsne.steps(run)) as steps:
+                progress("Iteration", 0, tsne.ITERATIONS)
                 for done in steps:
                     progress("Iteration", done, tsne.ITERATIONS)
     finally:

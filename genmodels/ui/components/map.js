@@ -5,7 +5,8 @@ const NEAR = { mouse: 8, pen: 12, touch: 16 }; // pixels from which a point is m
 const STEPS = 40; // of the arrow keys across the map
 const DIMMED = 0.15;
 const LARGE = 224;
-const SHORT = 4; // digits of a coordinate for people
+const DIGITS = 6; // of a coordinate that is reported
+const HERE = 0.5; // pixels that a coordinate may be off in an address
 
 export default (component) => show(component, buildMap);
 
@@ -113,7 +114,9 @@ function buildMap(place) {
     for (const [x, y, label] of data.points) {
       if (hidden.has(label)) continue;
       context.fillStyle = data.colours[label % data.colours.length];
-      circle(context, x, y, 4);
+      // Two shapes help where two colours look alike.
+      if (label % 2) square(context, x, y, 7);
+      else circle(context, x, y, 4);
       context.stroke();
       context.fill();
     }
@@ -134,7 +137,7 @@ function buildMap(place) {
       context.stroke();
       context.fillText(letter, across(x), down(y) + 1);
     }
-    if (look?.point !== null && look) {
+    if (look.point !== null) {
       circle(context, look.x, look.y, 7);
       twice(context, 2, colour("--st-text-color"));
     }
@@ -161,6 +164,11 @@ function buildMap(place) {
   function circle(context, x, y, radius) {
     context.beginPath();
     context.arc(across(x), down(y), radius, 0, 2 * Math.PI);
+  }
+
+  function square(context, x, y, width) {
+    context.beginPath();
+    context.rect(across(x) - width / 2, down(y) - width / 2, width, width);
   }
 
   const colour = (name) => getComputedStyle(root).getPropertyValue(name).trim();
@@ -192,7 +200,7 @@ function buildMap(place) {
   function paint() {
     if (!data) return;
     paintGround();
-    lookAt(pictureAt(look.x, look.y, look.point === null ? 0 : 1));
+    lookAt(pictureAt(look.x, look.y, look.point === null ? 0 : HERE));
   }
 
   function lookAt(next) {
@@ -207,7 +215,7 @@ function buildMap(place) {
     cross = { x: chosen.x, y: chosen.y };
     lookAt(chosen);
     live.textContent = `Chosen: ${words(chosen).join(", ")}`;
-    const exact = [chosen.x, chosen.y].map((value) => Number(value.toPrecision(SHORT + 2)));
+    const exact = [chosen.x, chosen.y].map((value) => Number(value.toPrecision(DIGITS)));
     component.setStateValue("place", chosen.point === null ? exact : [...exact, chosen.point]);
   }
 
@@ -230,7 +238,7 @@ function buildMap(place) {
   });
   plane.addEventListener("pointerleave", () => {
     const { x, y } = home();
-    lookAt(pictureAt(x, y, 1));
+    lookAt(pictureAt(x, y, HERE));
   });
 
   plane.addEventListener("keydown", (event) => {
@@ -261,7 +269,7 @@ function buildMap(place) {
         else hidden.add(label);
         paint();
       });
-      const dot = el("span", { class: "genmodels-dot" });
+      const dot = el("span", { class: label % 2 ? "genmodels-dot genmodels-square" : "genmodels-dot" });
       dot.style.background = data.colours[label % data.colours.length];
       button.prepend(dot);
       return button;
