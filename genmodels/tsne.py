@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import torch
@@ -33,7 +33,7 @@ def read(run: Run) -> Tensor | None:
     return kept["points"] if kept else None
 
 
-def steps(run: Run) -> Iterator[int]:
+def steps(run: Run) -> Generator[int]:
     """Computes them, giving how many of the iterations are done. Closing it ends the work."""
     command = [sys.executable, "-u", "-m", "genmodels.tsne", str(run.path)]
     process = subprocess.Popen(

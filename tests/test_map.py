@@ -24,8 +24,9 @@ CLASSES = "0123456789"
 def mapped(make_run):
     """Makes a run that keeps posterior means: three clusters, far from each other."""
 
-    def make(run_id: str = "mine", latent_dim: int = 2, count: int = COUNT, **spoilt) -> runs.Run:
-        run = make_run(run_id, "vae-mnist-2d", latent_dim=latent_dim)
+    def make(latent_dim: int = 2, count: int = COUNT, own: str | None = None, **spoilt) -> runs.Run:
+        changes = {"pictures": own, "distance_every": None} if own else {}
+        run = make_run("mine", "vae-mnist-2d", latent_dim=latent_dim, **changes)
         labels = [index % 3 for index in range(count)]
         noise = torch.randn(count, latent_dim, generator=torch.Generator().manual_seed(0))
         centres = torch.tensor([[-20.0, 0.0], [20.0, 0.0], [0.0, 30.0]])
@@ -85,6 +86,16 @@ def test_damaged_posterior_means_are_said(mapped, spoilt):
     run = mapped(**spoilt)
     with pytest.raises(RunError, match=r"mine: latents.json is damaged"):
         posteriors.stored(run)
+
+
+def test_classes_of_own_pictures_are_known_when_these_are_gone(mapped, app):
+    names = ["*cats*", "<b>dogs</b>", "=rats"]
+    mapped(own="mine-123456789abc", class_means={name: [0.0, 0.0] for name in names})
+    stored = posteriors.stored(runs.find("mine"))
+    assert stored is not None and stored.classes == names
+    show(app, model="mine", at="1,1,1")
+    assert not app.error
+    assert app.image[0].captions == [shell.plain("Chosen point: <b>dogs</b>")]
 
 
 def tiles_of(sheet) -> pictures.Images:

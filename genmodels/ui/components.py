@@ -220,12 +220,11 @@ def latent_map(
         "start": start,
     }
     place = _latent_map(key=key, data=data, on_place_change=_nothing).get("place")
-    count = len(points)
     # The browser may say anything.
-    whole = isinstance(place, list) and all(isinstance(n, int | float) for n in place)
-    if not whole or not (len(place) == 2 or (len(place) == 3 and place[2] in range(count))):
+    if not isinstance(place, list) or not all(isinstance(n, int | float) for n in place):
         return None
-    return place
+    known = len(place) == 2 or (len(place) == 3 and place[2] in range(len(points)))
+    return place if known else None
 
 
 def _frames(sprite: Image.Image, count: int, height: int, width: int) -> dict:
