@@ -16,7 +16,7 @@ clusters, and their sizes, mean little**.
 """
 
 
-def explain(run: Run, shown: Map, stored: Stored | None) -> str:
+def explain(shown: Map, stored: Stored | None) -> str:
     """What the map is, in a line or two."""
     if stored is None:
         return (
@@ -72,10 +72,9 @@ def show_map(run: Run, stored: Stored | None) -> None:
         )
         text = map_view.text_of(shown, place) if place else start
         map_view.remember(key, start, text)
-        low_x, low_y = shown.left, shown.bottom
         st.caption(
-            f"{explain(run, shown, stored)} x from {low_x:.2f} to {low_x + shown.size:.2f}, "
-            f"y from {low_y:.2f} to {low_y + shown.size:.2f}."
+            f"{explain(shown, stored)} x from {shown.left:.2f} to {shown.left + shown.size:.2f}, "
+            f"y from {shown.bottom:.2f} to {shown.bottom + shown.size:.2f}."
         )
         files = [("Map as PNG", f"{name}-map.png", lambda: map_view.background(model, shown))]
         if stored:
