@@ -1,6 +1,6 @@
 """Plotly figures."""
 
-import html
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,19 @@ from .runs import Run
 # Okabe and Ito's colours, told apart by colour-blind people and on light and dark ground.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 GREY = "#8C8C8C"
+# Petroff's ten (2021, arXiv:2107.02270), the best of ten to tell apart for colour-blind people.
+CLASS_COLOURS = (
+    "#3f90da",
+    "#ffa90e",
+    "#bd1f01",
+    "#94a4a2",
+    "#832db6",
+    "#a96b59",
+    "#e76300",
+    "#b9ac70",
+    "#717581",
+    "#92dadd",
+)
 TITLES = {
     "loss": "Loss (negative ELBO), nats per image",
     "reconstruction": "Reconstruction, nats per image",
@@ -157,36 +170,17 @@ def posterior(mean: list[float], deviation: list[float]) -> go.Figure:
 
 
 def plane(
-    points: "np.ndarray", labels: "np.ndarray", names: list[str], mark: tuple[str, float, float]
+    points: "np.ndarray", labels: list[int], classes: list[str], mark: tuple[str, float, float]
 ) -> go.Figure:
-    """Points [n, 2] of a plane by class, a star where `mark` is. Lengths are equal on both axes.
-
-    `names` may hold anything: nothing in them is read as HTML.
-    """
-    figure = go.Figure()
-    for label in np.unique(labels):
-        chosen = points[labels == label]
-        figure.add_scatter(
-            x=chosen[:, 0],
-            y=chosen[:, 1],
-            name=html.escape(names[label], quote=False),
-            mode="markers",
-            marker={
-                "color": COLOURS[label % len(COLOURS)],
-                # As many classes again as there are colours.
-                "symbol": ("circle", "x", "diamond")[label // len(COLOURS) % 3],
-                "size": 5,
-                "opacity": 0.5,
-            },
-            hoverinfo="name",
-        )
+    """A `scatter` of a principal plane, and a star where `mark` is."""
+    figure = scatter(points, labels, classes)
     star = {"symbol": "star", "size": 22, "color": "#F0E442", "line": {"color": "#000", "width": 2}}
     figure.add_scatter(
         x=[mark[1]], y=[mark[2]], name=mark[0], mode="markers", marker=star, hoverinfo="name"
     )
-    figure.update_layout(LAYOUT, height=480, legend={"itemsizing": "constant"})
-    figure.update_xaxes(title="First principal component", zeroline=False)
-    figure.update_yaxes(title="Second", zeroline=False, scaleanchor="x")
+    figure.update_layout(height=480, legend={"itemsizing": "constant"})
+    figure.update_xaxes(title="First principal component", showticklabels=True, showgrid=True)
+    figure.update_yaxes(title="Second", showticklabels=True, showgrid=True)
     return figure
 
 
@@ -198,4 +192,31 @@ def descent(steps: list[int], errors: list[float]) -> go.Figure:
     figure.update_layout(LAYOUT, hovermode="x unified", height=240)
     figure.update_xaxes(title="Step")
     figure.update_yaxes(title="Mean squared error", rangemode="tozero")
+    return figure
+
+
+def scatter(points: "np.ndarray", labels: list[int], classes: list[str]) -> go.Figure:
+    """Points [n, 2] in the plane, a colour per class; the axes mean nothing.
+
+    `classes` may hold anything: nothing in them is read as HTML.
+    """
+    figure = go.Figure()
+    for label in sorted(set(labels)):
+        chosen = [index for index, other in enumerate(labels) if other == label]
+        figure.add_scatter(
+            x=points[chosen, 0],
+            y=points[chosen, 1],
+            name=escape(classes[label]),  # Plotly reads HTML in names.
+            mode="markers",
+            marker={
+                "color": CLASS_COLOURS[label % len(CLASS_COLOURS)],
+                "symbol": ("circle", "square")[label % 2],  # Helps where two colours look alike.
+                "size": 6,
+            },
+            hovertemplate="%{fullData.name}<extra></extra>",
+        )
+    figure.update_layout(LAYOUT, height=640)
+    bare = {"showticklabels": False, "showgrid": False, "zeroline": False}
+    figure.update_xaxes(bare)
+    figure.update_yaxes(bare, scaleanchor="x")
     return figure

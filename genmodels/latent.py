@@ -90,6 +90,13 @@ def principal_plane(latents: Tensor) -> Plane:
     return Plane(mean, (components * largest.sign()).float())
 
 
+def held_variance(plane: Plane, latents: Tensor) -> float:
+    """The share of the variance of latents [n, latent_dim] that is left on a plane whose axes are
+    orthonormal, 0 to 1."""
+    whole = latents.var(0).sum()
+    return float(plane.points(latents).var(0).sum() / whole) if whole > 0 else 1.0
+
+
 def plane_through(a: Tensor, b: Tensor, c: Tensor) -> Plane:
     """The plane in which a is (0, 0), b is (1, 0) and c is (0, 1)."""
     return Plane(a, torch.stack([b - a, c - a]))

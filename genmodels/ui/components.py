@@ -1,6 +1,6 @@
 """What Streamlit's own widgets cannot do: pictures that change while a handle is dragged, a grid
-of pictures to choose from, a canvas to draw on, the numbers of a latent as sliders, and learning
-curves with the samples of each moment below them.
+of pictures to choose from, a canvas to draw on, the numbers of a latent as sliders, a map of
+pictures under the pointer, and learning curves with the samples of each moment below them.
 
 Each is a component of `st.components.v2`; its JavaScript and CSS are in components/.
 """
@@ -17,6 +17,7 @@ from PIL import Image
 from streamlit.components.v2 import component
 
 from .. import pictures
+from ..figures import CLASS_COLOURS
 from . import routes
 
 FOLDER = Path(__file__).with_suffix("")
@@ -44,6 +45,15 @@ class Traversal(TypedDict):
     dead: bool
     strip: str
     position: float
+
+
+class Sheet(TypedDict):
+    """Many pictures in one, row after row: `url` is the address of the whole."""
+
+    url: str
+    columns: int
+    height: int
+    width: int
 
 
 def _source(*names: str) -> str:
@@ -77,6 +87,11 @@ _traversals = component(
     "genmodels_traversals",
     js=_source("shared.js", "traversals.js"),
     css=_source("shared.css", "traversals.css"),
+)
+_latent_map = component(
+    "genmodels_latent_map",
+    js=_source("shared.js", "map.js"),
+    css=_source("shared.css", "map.css"),
 )
 
 
@@ -260,6 +275,49 @@ def traversals(
         "heard": st.session_state.get(memory, 0),
     }
     _traversals(key=key, data=data, on_moved_change=hear)
+
+
+def latent_map(
+    *,
+    tiles: Sheet,
+    area: tuple[float, float, float],
+    label: str,
+    key: str,
+    points: Sequence[tuple[float, float, int]] = (),
+    thumbnails: Sheet | None = None,
+    classes: Sequence[str] = (),
+    marks: Sequence[tuple[str, float, float]] = (),
+    start: Sequence[float] | None = None,
+) -> list[float] | None:
+    """A square map: pictures of its places, and above them points with pictures of their own.
+
+    `area` is left, bottom and size; `tiles` are as many pictures to a row as to a column, the
+    first ones on top. A point is x, y and its place in `classes`; `thumbnails` are the points'
+    in their order. `marks` are named places. Returns what was chosen last: [x, y], or
+    [x, y, number of the point]; None until something was. `start` is marked until then.
+
+        chosen = latent_map(
+            tiles=sheet, area=(-3, -3, 6), label="The latent space", key="map",
+            marks=[("A", 0, 0)],
+        )
+    """
+    data = {
+        "tiles": tiles,
+        "area": area,
+        "points": points,
+        "thumbnails": thumbnails,
+        "classes": classes,
+        "colours": CLASS_COLOURS,
+        "marks": marks,
+        "label": label,
+        "start": start,
+    }
+    place = _latent_map(key=key, data=data, on_place_change=_nothing).get("place")
+    # The browser may say anything.
+    if not isinstance(place, list) or not all(isinstance(n, int | float) for n in place):
+        return None
+    known = len(place) == 2 or (len(place) == 3 and place[2] in range(len(points)))
+    return place if known else None
 
 
 def _frames(sprite: Image.Image, count: int, height: int, width: int) -> dict:

@@ -9,12 +9,12 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from .. import data, figures, inputs, inversion, latent, pictures, weights
+from .. import data, figures, inputs, inversion, latent, pictures, posteriors, weights
 from ..data import Images
 from ..errors import DataError
 from ..recipes import DATASETS
 from ..runs import Run
-from . import components, endpoints, shared, shell
+from . import components, endpoints, shared
 from .evaluation_view import progress_bar
 from .shell import plain
 
@@ -170,14 +170,12 @@ def show_posterior(found: inversion.Posterior) -> None:
 
 def show_place(run: Run, found: Tensor, chosen: Chosen) -> None:
     """Where a latent lies among those of held-out images, on their principal plane."""
-    stored = run.latents()
-    if not stored.get("posterior_means"):
+    stored = posteriors.stored(run)
+    if stored is None:
         return
-    means, labels = torch.tensor(stored["posterior_means"]), torch.tensor(stored["labels"])
-    if chosen.number is not None and chosen.number < len(means):  # Not to find itself.
-        others = torch.arange(len(means)) != chosen.number
-        means, labels = means[others], labels[others]
-    names = _class_names(run, int(labels.max()) + 1)
+    others = torch.tensor(stored.images) != chosen.number  # Not to find itself.
+    means, labels = stored.means[others], torch.tensor(stored.labels)[others]
+    names = stored.classes
     order = (means - found).norm(dim=1).argsort()[:NEAREST]
     counts = Counter(labels[order].tolist()).most_common()
     words = ", ".join(f"**{plain(names[label])}** ({count})" for label, count in counts)
@@ -191,18 +189,10 @@ def show_place(run: Run, found: Tensor, chosen: Chosen) -> None:
         f"{words}. The plane shows two of the {len(found)} dimensions."
     )
     st.plotly_chart(
-        figures.plane(points.numpy(), labels.numpy(), names, ("your picture", x, y)),
+        figures.plane(points.numpy(), labels.tolist(), names, ("your picture", x, y)),
         key="place",
         alt=f"Posterior means of test images by class, your picture as a star at {x:.1f}, {y:.1f}",
     )
-
-
-def _class_names(run: Run, count: int) -> list[str]:
-    if run.recipe.pictures is None:
-        return list(DATASETS[run.recipe.dataset].classes)
-    names = list(run.latents().get("class_means", {}))
-    # A class without a picture has no mean, and then the places do not fit.
-    return names if len(names) >= count else [f"class {place}" for place in range(count)]
 
 
 def show_inversion(run: Run, model: Any, chosen: Chosen) -> None:
