@@ -41,9 +41,8 @@ def stored(run: Run) -> Stored | None:
         classes = _classes(run) or list(plain["class_means"])
         whole = means.ndim == 2 and len(means) == len(labels) and bool(means.isfinite().all())
         whole = whole and means.shape[1] == getattr(run.recipe, "latent_dim", 0)
-        whole = (
-            whole and len(images) == len(labels) and min(labels) >= 0 and max(labels) < len(classes)
-        )
+        whole = whole and len(images) == len(labels)
+        whole = whole and min(labels) >= 0 and max(labels) < len(classes)
     except (KeyError, TypeError, ValueError):
         whole = False
     if not whole:

@@ -160,7 +160,7 @@ def test_a_place_is_read_from_the_address(text, numbers):
 
 
 def test_class_names_are_no_formulas_in_a_spreadsheet():
-    stored = posteriors.Stored(torch.zeros(2, 2), [0, 1], ["=1+1", "a, b"])
+    stored = posteriors.Stored(torch.zeros(2, 2), [0, 1], ["=1+1", "a, b"], [0, 1])
     lines = map_view.points_csv(torch.tensor([[0.5, -1.0], [2.0, 3.0]]), stored).decode()
     assert lines.splitlines() == ["x,y,class", "0.5,-1,'=1+1", '2,3,"a, b"']
 

@@ -210,9 +210,7 @@ def test_a_search_repeats_and_leaves_the_model_as_it_is():
 
 
 def test_names_of_classes_in_a_figure_are_no_html():
-    figure = figures.plane(
-        np.zeros((3, 2)), np.array([0, 1, 7]), ["<b>cat</b>", *"bcdefgh"], ("yours", 1, 2)
-    )
+    figure = figures.plane(np.zeros((3, 2)), [0, 1, 7], ["<b>cat</b>", *"bcdefgh"], ("yours", 1, 2))
     names = [trace["name"] for trace in figure.to_dict()["data"]]
     assert names == ["&lt;b&gt;cat&lt;/b&gt;", "b", "h", "yours"]
     markers = [(t["marker"]["color"], t["marker"]["symbol"]) for t in figure.to_dict()["data"]]
