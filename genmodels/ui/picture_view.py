@@ -173,7 +173,8 @@ def show_place(run: Run, found: Tensor, chosen: Chosen) -> None:
     stored = posteriors.stored(run)
     if stored is None:
         return
-    others = torch.tensor(stored.images) != chosen.number  # Not to find itself.
+    # Not to find itself.
+    others = torch.tensor([number != chosen.number for number in stored.images])
     means, labels = stored.means[others], torch.tensor(stored.labels)[others]
     names = stored.classes
     order = (means - found).norm(dim=1).argsort()[:NEAREST]
