@@ -1,7 +1,9 @@
 """Plotly figures."""
 
+from html import escape
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 from .recipes import DISTANCE_SAMPLES
@@ -9,6 +11,20 @@ from .runs import Run
 
 # Okabe and Ito's colours, told apart by colour-blind people and on light and dark ground.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+GREY = "#8C8C8C"
+# Petroff's ten (2021, arXiv:2107.02270), the best of ten to tell apart for colour-blind people.
+CLASS_COLOURS = (
+    "#3f90da",
+    "#ffa90e",
+    "#bd1f01",
+    "#94a4a2",
+    "#832db6",
+    "#a96b59",
+    "#e76300",
+    "#b9ac70",
+    "#717581",
+    "#92dadd",
+)
 TITLES = {
     "loss": "Loss (negative ELBO), nats per image",
     "reconstruction": "Reconstruction, nats per image",
@@ -90,14 +106,117 @@ def by_count(entry: dict[str, Any]) -> go.Figure:
     return figure
 
 
-def histograms(groups: dict[str, Any], title: str) -> go.Figure:
-    """Distributions of a few groups of numbers, one over the other."""
+def along(values: list[float], title: str) -> go.Figure:
+    """A quantity in [0, 1] on the way from A to B."""
+    ways = [100 * step / (len(values) - 1) for step in range(len(values))]
+    figure = go.Figure()
+    figure.add_scatter(
+        x=ways,
+        y=values,
+        mode="lines",
+        line={"color": COLOURS[0], "width": 2},
+        hovertemplate="%{y:.3f} at %{x:.0f} %<extra></extra>",
+    )
+    figure.update_layout(LAYOUT, height=240)
+    figure.update_xaxes(title="Part of the way from A to B, %")
+    figure.update_yaxes(title=title, range=[0, 1.02])
+    return figure
+
+
+def histograms(
+    groups: dict[str, Any], title: str, mark: tuple[str, float] | None = None
+) -> go.Figure:
+    """Distributions of a few groups of numbers, one over the other; `mark` names one place."""
     figure = go.Figure()
     for (name, values), colour in zip(groups.items(), COLOURS, strict=False):
         figure.add_histogram(
             x=values, name=name, opacity=0.6, marker={"color": colour}, bingroup=1, nbinsx=40
         )
+    if mark is not None:
+        figure.add_vline(mark[1], annotation_text=mark[0], line={"color": COLOURS[2], "width": 3})
     figure.update_layout(LAYOUT, barmode="overlay", height=280)
     figure.update_xaxes(title=title)
     figure.update_yaxes(title="Images")
+    return figure
+
+
+def dimensions(names: list[str], values: list[float], dead: list[bool], title: str) -> go.Figure:
+    """What each number of a latent carries, in the order given; dead ones are grey."""
+    colours = [GREY if gone else COLOURS[0] for gone in dead]
+    figure = go.Figure(
+        go.Bar(x=names, y=values, marker={"color": colours}, hovertemplate="%{x}: %{y:.3g}")
+    )
+    figure.update_traces(name="", marker_line_width=0)
+    figure.update_layout(LAYOUT, height=280)
+    figure.update_xaxes(title="Number of the latent")
+    figure.update_yaxes(title=title)
+    return figure
+
+
+def posterior(mean: list[float], deviation: list[float]) -> go.Figure:
+    """The mean of each number of a latent, plus and minus a standard deviation, on the prior's."""
+    figure = go.Figure()
+    figure.add_hrect(-1, 1, fillcolor="#888888", opacity=0.2, line_width=0, layer="below")
+    figure.add_bar(
+        y=mean,
+        marker={"color": COLOURS[0]},
+        error_y={"array": deviation, "thickness": 1, "color": COLOURS[1]},
+        hovertemplate="number %{x}: %{y:.2f} ± %{error_y.array:.2f}<extra></extra>",
+    )
+    figure.update_layout(LAYOUT, height=280)
+    figure.update_xaxes(title="Number of the latent")
+    figure.update_yaxes(title="Mean ± standard deviation")
+    return figure
+
+
+def plane(
+    points: "np.ndarray", labels: list[int], classes: list[str], mark: tuple[str, float, float]
+) -> go.Figure:
+    """A `scatter` of a principal plane, and a star where `mark` is."""
+    figure = scatter(points, labels, classes)
+    star = {"symbol": "star", "size": 22, "color": "#F0E442", "line": {"color": "#000", "width": 2}}
+    figure.add_scatter(
+        x=[mark[1]], y=[mark[2]], name=mark[0], mode="markers", marker=star, hoverinfo="name"
+    )
+    figure.update_layout(height=480, legend={"itemsizing": "constant"})
+    figure.update_xaxes(title="First principal component", showticklabels=True, showgrid=True)
+    figure.update_yaxes(title="Second", showticklabels=True, showgrid=True)
+    return figure
+
+
+def descent(steps: list[int], errors: list[float]) -> go.Figure:
+    """The least error so far over the steps of a descent."""
+    figure = go.Figure()
+    line = {"color": COLOURS[0], "width": 2}
+    figure.add_scatter(x=steps, y=errors, mode="lines", line=line, hovertemplate="%{y:.4f}")
+    figure.update_layout(LAYOUT, hovermode="x unified", height=240)
+    figure.update_xaxes(title="Step")
+    figure.update_yaxes(title="Mean squared error", rangemode="tozero")
+    return figure
+
+
+def scatter(points: "np.ndarray", labels: list[int], classes: list[str]) -> go.Figure:
+    """Points [n, 2] in the plane, a colour per class; the axes mean nothing.
+
+    `classes` may hold anything: nothing in them is read as HTML.
+    """
+    figure = go.Figure()
+    for label in sorted(set(labels)):
+        chosen = [index for index, other in enumerate(labels) if other == label]
+        figure.add_scatter(
+            x=points[chosen, 0],
+            y=points[chosen, 1],
+            name=escape(classes[label]),  # Plotly reads HTML in names.
+            mode="markers",
+            marker={
+                "color": CLASS_COLOURS[label % len(CLASS_COLOURS)],
+                "symbol": ("circle", "square")[label % 2],  # Helps where two colours look alike.
+                "size": 6,
+            },
+            hovertemplate="%{fullData.name}<extra></extra>",
+        )
+    figure.update_layout(LAYOUT, height=640)
+    bare = {"showticklabels": False, "showgrid": False, "zeroline": False}
+    figure.update_xaxes(bare)
+    figure.update_yaxes(bare, scaleanchor="x")
     return figure

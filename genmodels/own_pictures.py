@@ -65,7 +65,9 @@ TOLD_EVERY = 16
 """Pictures from one call of the progress to the next."""
 FORMAT = 1
 # Changes whenever the pictures below would come out different.
-PREPARATION = "upright, on white, shorter side resized with antialias, centre crop; tenth held out"
+PREPARATION = (
+    "upright, 8 bits, on white, shorter side resized, antialias, centre crop; tenth held out"
+)
 
 
 class Entry(NamedTuple):
@@ -338,8 +340,6 @@ def _prepare(
     pixels: dict[str, np.ndarray], entries: list[Entry], place: int
 ) -> Literal["kept", "damaged", "too_large"]:
     """Puts one picture into its place at every shape, unless it is not to be had."""
-    from . import data
-
     entry = entries[place]
     if entry.size > PICTURE_BYTES:
         return "too_large"
@@ -352,11 +352,9 @@ def _prepare(
             if image.width * image.height > PIXELS:  # Nothing is decoded yet.
                 return "too_large"
             image.draft(None, (256, 256))  # A JPEG is then decoded at about that size.
-            whole = _upright(image)
+            whole = upright(image)
         for name, dataset in DATASETS.items():
-            channels, size, _ = dataset.shape
-            fitted = data.fit(whole, size).convert("L" if channels == 1 else "RGB")
-            pixels[name][place] = np.asarray(fitted).reshape(size, size, -1).transpose(2, 0, 1)
+            pixels[name][place] = fitted(whole, dataset.shape)
     except Image.DecompressionBombError:
         return "too_large"
     except Exception:  # On damaged files zipfile and Pillow raise whatever their parts raise.
@@ -364,15 +362,26 @@ def _prepare(
     return "kept"
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def upright(image: Image.Image) -> Image.Image:
     """As the camera was held, on white where it is transparent, without very long ends."""
     image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):  # Of 16 bits, which Pillow would cut off at 255.
+        image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     longest = ELONGATED * min(image.size)
     left, top = (max(0, side - longest) // 2 for side in image.size)
     return image.crop((left, top, image.width - left, image.height - top))
+
+
+def fitted(whole: Image.Image, shape: tuple[int, int, int]) -> np.ndarray:
+    """A picture at the shape of a data set, resized and cropped to its middle: uint8 [c, h, w]."""
+    from . import data
+
+    channels, size, _ = shape
+    picture = data.fit(whole, size).convert("L" if channels == 1 else "RGB")
+    return np.asarray(picture).reshape(size, size, channels).transpose(2, 0, 1)
 
 
 def _classes(paths: list[PurePosixPath], title: str) -> tuple[tuple[str, ...], np.ndarray]:

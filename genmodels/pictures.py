@@ -6,6 +6,7 @@ A sprite is many images in one picture, row after row. Nothing here imports torc
 import base64
 import io
 import math
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +77,16 @@ def webp(picture: Image.Image) -> bytes:
     return _encode(picture, "WEBP", quality=90)
 
 
+def webp_within(picture: Image.Image, most: int) -> bytes:
+    """As `webp`; colour in at most `most` bytes, at a lower quality if need be."""
+    content = webp(picture)
+    for quality in (75, 60, 45, 30, 15):
+        if len(content) <= most or picture.mode == "L":
+            break
+        content = _encode(picture, "WEBP", quality=quality)
+    return content
+
+
 def gif(frames: list[Image.Image], seconds_per_frame: float) -> bytes:
     """An endless animation."""
     # One palette for all frames, so that colours do not flicker from frame to frame.
@@ -95,9 +106,14 @@ def gif(frames: list[Image.Image], seconds_per_frame: float) -> bytes:
     )
 
 
-def data_url(picture: Image.Image) -> str:
-    """A PNG as an address that needs no further request."""
-    return "data:image/png;base64," + base64.b64encode(png(picture)).decode()
+def data_url(picture: Image.Image, kind: Literal["png", "webp"] = "png") -> str:
+    """A picture as an address that needs no further request; WebP is smaller."""
+    return content_url(png(picture) if kind == "png" else webp(picture), kind)
+
+
+def content_url(content: bytes, kind: Literal["png", "webp"]) -> str:
+    """The bytes of a picture file as an address."""
+    return f"data:image/{kind};base64," + base64.b64encode(content).decode()
 
 
 def _encode(picture: Image.Image, kind: str, **options) -> bytes:

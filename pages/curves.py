@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from genmodels import figures
-from genmodels.ui import components, routes, shared
+from genmodels.ui import curves_view, shared
 
 shared.heading(
     "Learning curves",
@@ -27,32 +27,7 @@ chosen = st.multiselect(
 if not chosen:
     shared.empty("Choose a run to see its curves.")
 curves = [(by_id[run_id], by_id[run_id].metrics()) for run_id in chosen]
-names = figures.quantities([line for _, metrics in curves for line in metrics])
-left, right = st.columns([3, 1], vertical_alignment="bottom")
-if st.session_state.get("quantity") not in names:
-    st.session_state.pop("quantity", None)
-quantity = left.selectbox(
-    "Quantity",
-    names,
-    key="quantity",
-    bind="query-params",
-    help="Train is the mean over an epoch while it learns, val is measured after it.",
-)
-log = right.toggle("Logarithmic", key="log", bind="query-params")
-
-
-shown: list[components.CurvesRun] = []
-for run, metrics in curves:
-    per_epoch = max(line["images_seen"] / max(1, line["epoch"]) for line in metrics) or 1
-    stops = [[seen, seen / per_epoch, url] for seen, url in routes.sample_urls(run).items()]
-    shown.append({"id": run.id, "title": run.title, "shape": run.recipe.shape, "stops": stops})
-components.curves(
-    figure=figures.learning_curves(curves, quantity),
-    runs=shown,
-    label=f"{figures.TITLES.get(quantity, quantity)} over the epochs",
-    key="curves",
-    log=log,
-)
+curves_view.show(curves)
 table = pd.DataFrame([{"run": run.id, **line} for run, metrics in curves for line in metrics])
 with st.expander("The numbers behind it"):
     st.dataframe(table, hide_index=True)

@@ -27,7 +27,7 @@ def card(run: Run) -> None:
 
 
 def link(name: str, label: str, **query: str) -> None:
-    icons = {page: icon for page, _, icon in navigation.PAGES}
+    icons = {page: icon for _, page, _, icon in navigation.PAGES}
     icon = f":material/{icons[name]}:"
     st.page_link(shell.page(name), label=label, icon=icon, query_params=query)
 

@@ -3,7 +3,7 @@
 import streamlit as st
 from torch import inference_mode
 
-from genmodels import latent, pictures
+from genmodels import figures, latent, pictures
 from genmodels.ui import components, shared
 from genmodels.ui.endpoints import choose_latent
 
@@ -62,4 +62,18 @@ name = f"{run.id}-walk"
 shared.downloads(
     ("Strip as PNG", f"{name}.png", lambda: pictures.png(row)),
     ("Walk as GIF", f"{name}.gif", lambda: pictures.gif(movie + movie[-2:0:-1], 0.05)),
+    ("Latents as CSV", f"{name}.csv", lambda: shared.latents_csv({"A": start, "B": end})),
 )
+if hasattr(model, "discriminate"):
+    st.subheader("What the discriminator says on the way", anchor=False)
+    st.markdown(
+        "D(x) is the probability that it gives a picture to be a real one: does it fall between "
+        "A and B?"
+    )
+    with inference_mode():
+        scores = model.discriminate(model.decode(latent.between(start, end, FRAMES, path)))
+    st.plotly_chart(
+        figures.along(scores.tolist(), "D(x), probability of being real"),
+        key="scores",
+        alt=f"The discriminator's score from A, {scores[0]:.2f}, to B, {scores[-1]:.2f}",
+    )

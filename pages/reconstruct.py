@@ -63,3 +63,12 @@ st.caption(
     f"Mean of these {len(originals)}: squared error {errors.mean():.4f}, "
     f"KL divergence {kl:.1f} nats for {model.latent_dim} latent numbers."
 )
+whole = pictures.sprite(shared.as_pictures(triples.flatten(0, 1)), columns=3, gap=2)
+shared.downloads(
+    ("PNG", f"{run.id}-reconstructions.png", lambda: pictures.png(whole)),
+    (
+        "Posteriors as CSV",
+        f"{run.id}-posteriors.csv",
+        lambda: shared.latents_csv({str(n): z for n, z in enumerate(mean, 1)}),
+    ),
+)

@@ -6,8 +6,9 @@ import pytest
 from browser import Traffic, drag, open_page, pixels, serving
 
 from genmodels import folders
+from genmodels.ui import navigation
 
-PAGES = ("", "sample", "interpolate", "reconstruct", "curves", "evaluate", "train")
+PAGES = ["" if name == "home" else name for _, name, *_ in navigation.PAGES]
 
 
 @pytest.fixture(scope="module")

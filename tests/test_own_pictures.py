@@ -291,9 +291,9 @@ def test_a_picture_of_too_many_pixels_is_not_decoded(monkeypatch):
     larger = io.BytesIO()
     Image.new("1", (20_000, 10_000)).save(larger, "PNG")
     files = many(16) | {"large.png": image.getvalue(), "larger.png": larger.getvalue()}
-    decode, decoded = own_pictures._upright, []
+    decode, decoded = own_pictures.upright, []
     monkeypatch.setattr(
-        own_pictures, "_upright", lambda image: decoded.append(image.width) or decode(image)
+        own_pictures, "upright", lambda image: decoded.append(image.width) or decode(image)
     )
     made = own_pictures.from_zip(zipped(files), "cats.zip")
     assert (made.count, made.too_large) == (16, 2)

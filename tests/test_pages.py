@@ -11,13 +11,13 @@ from conftest import write_mnist
 from streamlit.testing.v1 import AppTest
 
 from benchmarks.fid import random_weights
-from genmodels import evaluation, figures, folders, recipes, runs
+from genmodels import evaluation, figures, folders, runs
 from genmodels.jobs import limits
 from genmodels.ui import navigation, shell
 
 APP = Path(navigation.__file__)
-PAGES = [name for name, *_ in navigation.PAGES]
-SHIPPED = ("gan-imagenette", "gan-mnist", "vae-imagenette", "vae-mnist")
+PAGES = [name for _, name, *_ in navigation.PAGES]
+SHIPPED = ("gan-imagenette", "gan-mnist", "vae-imagenette", "vae-mnist", "vae-mnist-2d")
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_every_shipped_run_works_on_every_page(app, page, run):
 
 def test_the_home_page_has_a_card_for_each_shipped_run_and_hides_the_classifiers(app):
     cards = {heading.value for heading in app.subheader}
-    assert {recipes.RECIPES[name].title for name in SHIPPED} <= cards
+    assert {runs.find(name).title for name in SHIPPED} <= cards
     assert not any("lassifier" in card for card in cards)
 
 

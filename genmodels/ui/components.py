@@ -1,14 +1,15 @@
 """What Streamlit's own widgets cannot do: pictures that change while a handle is dragged, a grid
-of pictures to choose from, and learning curves with the samples of each moment below them.
+of pictures to choose from, a canvas to draw on, the numbers of a latent as sliders, a map of
+pictures under the pointer, and learning curves with the samples of each moment below them.
 
 Each is a component of `st.components.v2`; its JavaScript and CSS are in components/.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -16,6 +17,7 @@ from PIL import Image
 from streamlit.components.v2 import component
 
 from .. import pictures
+from ..figures import CLASS_COLOURS
 from . import routes
 
 FOLDER = Path(__file__).with_suffix("")
@@ -28,6 +30,30 @@ class CurvesRun(TypedDict):
     title: str
     shape: Sequence[int]
     stops: Sequence[Sequence[int | float | str]]
+
+
+class Traversal(TypedDict):
+    """One number of a latent: its place there (from 0), its name, and what it carries in words.
+
+    `strip` is the address of its frames side by side, `position` where the handle stands between
+    the first frame (0) and the last one (their number - 1).
+    """
+
+    dimension: int
+    name: str
+    carries: str
+    dead: bool
+    strip: str
+    position: float
+
+
+class Sheet(TypedDict):
+    """Many pictures in one, row after row: `url` is the address of the whole."""
+
+    url: str
+    columns: int
+    height: int
+    width: int
 
 
 def _source(*names: str) -> str:
@@ -45,12 +71,27 @@ _picture_grid = component(
     js=_source("shared.js", "grid.js"),
     css=_source("shared.css", "grid.css"),
 )
+_drawing = component(
+    "genmodels_drawing",
+    js=_source("shared.js", "drawing.js"),
+    css=_source("shared.css", "drawing.css"),
+)
 _curves = component(
     "genmodels_curves",
     js=_source("shared.js", "chart.js", "samples.js", "curves.js"),
     css=_source("shared.css", "curves.css"),
     # plotly.js puts its own styles into the document, where a shadow root would not see them.
     isolate_styles=False,
+)
+_traversals = component(
+    "genmodels_traversals",
+    js=_source("shared.js", "traversals.js"),
+    css=_source("shared.css", "traversals.css"),
+)
+_latent_map = component(
+    "genmodels_latent_map",
+    js=_source("shared.js", "map.js"),
+    css=_source("shared.css", "map.css"),
 )
 
 
@@ -67,12 +108,14 @@ def player(
     display_width: int = 320,
     start: float = 0.0,
     report: bool = False,
+    group: str = "",
 ) -> float:
     """`count` frames as a film: drag the slider or the picture, or press play.
 
     All frames travel to the browser at once, as one sprite of `pictures.sprite(images)`; the
     server hears nothing while the handle moves. With `report=True` the script runs again when
-    the handle is released, and the position (0 to 1) is returned; else `start` is.
+    the handle is released, and the position (0 to 1) is returned; else `start` is. Players of
+    one `group` move together.
 
         frames = pictures.from_floats(images)
         player(
@@ -86,6 +129,7 @@ def player(
         "display_width": display_width,
         "start": start,
         "report": report,
+        "group": group,
     }
     if not report:
         _player(key=key, data=data)
@@ -133,6 +177,23 @@ def picture_grid(
     return selected
 
 
+def drawing(*, label: str, size: int, pen: int, key: str) -> Any:
+    """A canvas for white ink on black, `pen` of its `size` pixels wide; returns the strokes.
+
+    They are lists of points [x, y] from 0 to 1 as the browser reports them, so not to be trusted:
+    `inputs.drawn` checks them. They stay in the session while the canvas is not on the page.
+
+        strokes = drawing(label="Draw a digit", size=280, pen=24, key="digit")
+        image = inputs.like_mnist(inputs.drawn(strokes))
+    """
+    memory = f"{key} strokes"
+    kept = st.session_state.setdefault(memory, [])
+    data = {"label": label, "size": size, "pen": pen, "strokes": kept}
+    result = _drawing(key=key, data=data, default={"strokes": kept}, on_strokes_change=_nothing)
+    st.session_state[memory] = result.get("strokes", kept)
+    return st.session_state[memory]
+
+
 def curves(
     *,
     figure: go.Figure,
@@ -166,6 +227,97 @@ def curves(
         "plotly": routes.plotly_url(),
     }
     _curves(key=key, data=data)
+
+
+def traversals(
+    *,
+    rows: Sequence[Traversal],
+    values: Sequence[float],
+    latent: Sequence[float],
+    picture: Image.Image,
+    label: str,
+    note: str,
+    on_move: Callable[[list[float]], None],
+    key: str,
+) -> None:
+    """A slider and a strip of pictures for each of some numbers of a latent, and one large picture.
+
+    `picture` is what `latent` decodes to. In each row one number of it goes through `values`,
+    and every second of these frames is to be seen in the strip. All of them are in the browser:
+    the large picture changes while a handle moves, and the server hears nothing. On release
+    `on_move` is called with the latent as it is then, before the script runs again. `note`
+    stands above the first row that is dead.
+
+        traversals(
+            rows=[{"dimension": 6, "name": "z7", "carries": "1.2 nats", "dead": False,
+                   "strip": pictures.data_url(pictures.sprite(frames, 21)), "position": 10.0}],
+            values=latent.quantiles(21).tolist(), latent=[0.0] * 16, picture=picture,
+            label="A latent", note="", on_move=move, key="rows",
+        )
+    """
+    # The browser numbers what it says, and so knows which answer belongs to its last word.
+    memory = f"{key} heard"
+
+    def hear() -> None:
+        moved = st.session_state[key]["moved"]
+        st.session_state[memory] = moved["number"]
+        on_move(moved["latent"])
+
+    data = {
+        "rows": [dict(row) for row in rows],
+        "values": list(values),
+        "latent": list(latent),
+        "picture": pictures.data_url(picture),
+        "height": picture.height,
+        "width": picture.width,
+        "label": label,
+        "note": note,
+        "heard": st.session_state.get(memory, 0),
+    }
+    _traversals(key=key, data=data, on_moved_change=hear)
+
+
+def latent_map(
+    *,
+    tiles: Sheet,
+    area: tuple[float, float, float],
+    label: str,
+    key: str,
+    points: Sequence[tuple[float, float, int]] = (),
+    thumbnails: Sheet | None = None,
+    classes: Sequence[str] = (),
+    marks: Sequence[tuple[str, float, float]] = (),
+    start: Sequence[float] | None = None,
+) -> list[float] | None:
+    """A square map: pictures of its places, and above them points with pictures of their own.
+
+    `area` is left, bottom and size; `tiles` are as many pictures to a row as to a column, the
+    first ones on top. A point is x, y and its place in `classes`; `thumbnails` are the points'
+    in their order. `marks` are named places. Returns what was chosen last: [x, y], or
+    [x, y, number of the point]; None until something was. `start` is marked until then.
+
+        chosen = latent_map(
+            tiles=sheet, area=(-3, -3, 6), label="The latent space", key="map",
+            marks=[("A", 0, 0)],
+        )
+    """
+    data = {
+        "tiles": tiles,
+        "area": area,
+        "points": points,
+        "thumbnails": thumbnails,
+        "classes": classes,
+        "colours": CLASS_COLOURS,
+        "marks": marks,
+        "label": label,
+        "start": start,
+    }
+    place = _latent_map(key=key, data=data, on_place_change=_nothing).get("place")
+    # The browser may say anything.
+    if not isinstance(place, list) or not all(isinstance(n, int | float) for n in place):
+        return None
+    known = len(place) == 2 or (len(place) == 3 and place[2] in range(len(points)))
+    return place if known else None
 
 
 def _frames(sprite: Image.Image, count: int, height: int, width: int) -> dict:

@@ -1,4 +1,4 @@
-"""The choice of one latent, kept in the address: a seed, a class mean or a real picture."""
+"""The choice of a latent, kept in the address: a seed, a class mean, a real picture, or itself."""
 
 from typing import Any
 
@@ -6,16 +6,28 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from .. import data
-from ..errors import GenmodelsError
+from .. import data, latent
+from ..latent import LatentError
 from ..runs import Run
-from . import shared
+from . import shared, shell
 
-RANDOM, CLASS, IMAGE = "Random", "Class mean", "Test image"
+RANDOM, CLASS, IMAGE, KEPT = "Random", "Class mean", "Test image", "Kept"
 
 
-class LatentError(GenmodelsError):
-    """A latent that cannot be had from this run or this machine."""
+def keep_buttons(chosen: Tensor) -> None:
+    """Buttons that make a latent [latent_dim] the A or the B of all pages, and a way there."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        for end in "ab":
+            label = f"Keep as {end.upper()}"
+            # A callback: on some pages the widgets of A and B are drawn already.
+            st.button(label, key=f"keep-{end}", on_click=_keep, args=(end, latent.to_text(chosen)))
+        st.page_link(shell.page("interpolate"), label="Walk from A to B", icon=":material/east:")
+
+
+def _keep(end: str, text: str) -> None:
+    st.session_state[f"{end}_from"] = KEPT
+    st.session_state[f"{end}_latent"] = text
+    st.toast(f"Kept as {end.upper()}.", icon=":material/check:")
 
 
 def choose_latent(run: Run, model: Any, end: str, *, seed: int, class_index: int) -> Tensor:
@@ -29,6 +41,10 @@ def choose_latent(run: Run, model: Any, end: str, *, seed: int, class_index: int
         ways.append(CLASS)
     if "encoder" in run.parameters:
         ways.append(IMAGE)
+    # Of the address, as long as the widget below was not drawn.
+    kept = st.session_state.get(f"{end}_latent") or st.query_params.get(f"{end}_latent")
+    if kept:
+        ways.append(KEPT)
     if st.session_state.get(f"{end}_from") not in ways:
         st.session_state.pop(f"{end}_from", None)
     way = st.segmented_control(
@@ -43,6 +59,14 @@ def choose_latent(run: Run, model: Any, end: str, *, seed: int, class_index: int
         return torch.tensor(_class_mean(run, means, end, class_index))
     if way == IMAGE:
         return _test_image(run, model, end)
+    if way == KEPT:
+        text = st.text_input(
+            "Kept latent",
+            key=f"{end}_latent",
+            bind="query-params",
+            help="The latent itself as text: copy it to keep it, paste another one here.",
+        )
+        return latent.from_text(text, model.latent_dim)
     return _random(model, end, seed)
 
 

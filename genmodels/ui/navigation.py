@@ -6,26 +6,30 @@ import streamlit as st
 
 from genmodels.ui import shell, training_view
 
+# Section, file in pages/, title, icon.
 PAGES = (
-    ("home", "Home", "home"),
-    ("sample", "Sample", "grid_view"),
-    ("interpolate", "Interpolate", "linear_scale"),
-    ("reconstruct", "Reconstruct", "compare"),
-    ("curves", "Learning curves", "show_chart"),
-    ("evaluate", "FID", "straighten"),
-    ("train", "Train", "model_training"),
+    ("", "home", "Home", "home"),
+    ("", "train", "Train", "model_training"),
+    ("Explore", "sample", "Sample", "grid_view"),
+    ("Explore", "interpolate", "Interpolate", "linear_scale"),
+    ("Explore", "reconstruct", "Reconstruct", "compare"),
+    ("Latent lab", "map", "Map", "map"),
+    ("Latent lab", "dimensions", "Dimensions", "tune"),
+    ("Latent lab", "picture", "Your picture", "draw"),
+    ("Latent lab", "arithmetic", "Arithmetic", "calculate"),
+    ("Latent lab", "together", "Side by side", "view_column_2"),
+    ("Measure", "curves", "Learning curves", "show_chart"),
+    ("Measure", "evaluate", "FID", "straighten"),
 )
 
 if __name__ == "__main__":
     st.set_page_config("genmodels", str(Path(__file__).with_name("icon.png")), layout="wide")
-    page = st.navigation(
-        [
-            st.Page(
-                shell.page(name), title=title, icon=f":material/{icon}:", default=name == "home"
-            )
-            for name, title, icon in PAGES
-        ],
-        position="top",
-    )
+    sections: dict[str, list] = {}
+    for section, name, title, icon in PAGES:
+        page = st.Page(
+            shell.page(name), title=title, icon=f":material/{icon}:", default=name == "home"
+        )
+        sections.setdefault(section, []).append(page)
+    page = st.navigation(sections, position="top")
     shell.run(page)
     training_view.announce()

@@ -17,6 +17,8 @@ from ..runs import Damaged, Run
 from .shell import plain, sentence
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ..data import Images
 
 
@@ -33,16 +35,18 @@ def gallery() -> tuple[list[Run], list[Damaged]]:
     return shown, [run for run in found if isinstance(run, Damaged)]
 
 
-def choose_run(has: str = "", need: str = "", key: str = "model") -> Run:
-    """The run the page is about, kept in the address. `has` names a network it must have."""
+def choose_run(has: str = "", need: str = "", first: str = "") -> Run:
+    """The run the page is about, kept in the address. `has` names a network it must have, `first`
+    the run that the page opens with where none was chosen."""
     offered = [run for run in gallery()[0] if not has or has in run.parameters]
     offered = [run for run in offered if any(run.path.glob("*.safetensors"))]
     if not offered:
         empty(f"No {need or 'model'} is here yet. Train one, or restore checkpoints/.")
     ids = [run.id for run in offered]
-    if st.session_state.get(key) not in ids:  # Chosen on a page that offers more.
-        st.session_state.pop(key, None)
-    chosen = st.selectbox("Model", ids, key=key, bind="query-params")
+    if st.session_state.get("model") not in ids:  # Chosen on a page that offers more.
+        st.session_state.pop("model", None)
+    index = ids.index(first) if first in ids else 0
+    chosen = st.selectbox("Model", ids, index, key="model", bind="query-params")
     run = offered[ids.index(chosen)]
     st.caption(about(run))
     return run
@@ -190,6 +194,14 @@ def real_images(
         if not st.button(f"Download {title}", key=f"download-{dataset}"):
             return None
     return _open_data(dataset, split)
+
+
+def latents_csv(latents: "dict[str, Tensor]") -> bytes:
+    """Latents [latent_dim] by name as a table, a row for each number of a latent."""
+    lines = [",".join(["dimension", *latents])]
+    for number, row in enumerate(zip(*(z.tolist() for z in latents.values()), strict=True), 1):
+        lines.append(",".join([str(number), *(f"{value:.6g}" for value in row)]))
+    return "\n".join([*lines, ""]).encode()
 
 
 def downloads(*files: tuple[str, str, Callable[[], bytes] | bytes]) -> None:

@@ -48,6 +48,19 @@ function buildPlayer(place) {
     draw();
   }
 
+  /** Players of one group stand at the same part of their ways. */
+  function tell() {
+    if (!data.group) return;
+    const detail = { from: root, group: data.group, position: position() };
+    window.dispatchEvent(new CustomEvent("genmodels-seek", { detail }));
+  }
+
+  function hear({ detail }) {
+    if (detail.group !== data.group || detail.from === root) return;
+    play.stop();
+    seek(Math.round(detail.position * (data.count - 1)));
+  }
+
   function draw() {
     const number = `frame ${slider.index + 1} of ${data.count}`;
     const [from, to] = data.captions;
@@ -72,6 +85,7 @@ function buildPlayer(place) {
     else if (!swings || slider.index + step < 0) step = 1;
     // Play at the end starts again.
     seek(slider.index + step > last ? 0 : slider.index + step);
+    tell();
     return swings || slider.index < last;
   }
 
@@ -95,7 +109,9 @@ function buildPlayer(place) {
   slider.input.addEventListener("input", () => {
     play.stop();
     draw();
+    tell();
   });
+  window.addEventListener("genmodels-seek", hear);
   slider.input.addEventListener("change", report);
   bounce.addEventListener("click", () => {
     bounce.setAttribute("aria-pressed", bounce.getAttribute("aria-pressed") !== "true");
@@ -106,6 +122,7 @@ function buildPlayer(place) {
       play.stop();
       const box = canvas.getBoundingClientRect();
       seek(Math.round(((event.clientX - box.left) / box.width) * (data.count - 1)));
+      tell();
     },
     done: report,
   });
@@ -129,6 +146,7 @@ function buildPlayer(place) {
   function remove() {
     play.stop();
     stopDragging();
+    window.removeEventListener("genmodels-seek", hear);
     clearTimeout(reporting);
     data = { count: 0 };
     shown?.bitmap.close();

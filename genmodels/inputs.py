@@ -1,0 +1,156 @@
+"""Pictures that people bring or draw, made into what a model takes.
+
+What comes in is not to be trusted. Images are float32 [channels, height, width] in [0, 1].
+Nothing here imports torch, but for `fitted`, which prepares a picture as training does.
+"""
+
+import io
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFilter
+
+from . import own_pictures
+from .errors import GenmodelsError
+from .own_pictures import FORMATS, MB, PIXELS
+
+Floats = NDArray[np.float32]
+
+BYTES = 20 * MB
+CANVAS = 280
+"""Height and width of a drawing."""
+PEN = 24
+"""Width of the pen on it: between two and three of MNIST's pixels."""
+STROKES, POINTS = 500, 20_000
+"""The most in a drawing."""
+FIELD, BOX, CENTRE = 28, 20, 14
+"""MNIST's pictures, the box that holds the digit, and the pixel its centre of mass is in."""
+FAINT = 0.1
+"""Less than this at its brightest is no ink."""
+PHOTO = 560
+"""The longer side at which ink is looked for in a photo."""
+
+
+class InputError(GenmodelsError):
+    """A picture that cannot be shown to a model."""
+
+
+def read(content: bytes) -> Image.Image:
+    """An uploaded picture, upright and on white. Raises InputError.
+
+    What it is, its content says: not its name.
+    """
+    if len(content) > BYTES:
+        raise InputError(
+            f"the picture has {len(content) / MB:,.0f} MB, and {BYTES // MB} are allowed; "
+            "make it smaller."
+        )
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            pixels = image.width * image.height
+            if pixels <= PIXELS:  # Nothing is decoded yet.
+                image.draft(None, (PHOTO, PHOTO))  # A JPEG is then decoded at about that size.
+                return own_pictures.upright(image)
+    except Image.DecompressionBombError:
+        pixels = math.inf
+    except Image.UnidentifiedImageError as error:
+        raise InputError(f"this file is no picture; choose one of {', '.join(FORMATS)}.") from error
+    except Exception as error:  # On damaged files Pillow raises whatever its parts raise.
+        raise InputError("this picture is damaged; save it again, or choose another.") from error
+    raise InputError(
+        f"the picture has more than {PIXELS // 10**6} million pixels; make it smaller."
+    )
+
+
+def fitted(picture: Image.Image, shape: tuple[int, int, int]) -> Floats:
+    """A picture as training would see it: resized and cropped to its middle."""
+    return _floats(own_pictures.fitted(picture, shape))
+
+
+def drawn(strokes: Any) -> Floats:
+    """What the drawing component reports, as ink: float32 [280, 280] in [0, 1].
+
+    `strokes` are lists of points [x, y] from 0 to 1. Raises InputError for anything else.
+    """
+    try:
+        lines = [np.asarray(stroke, np.float64) for stroke in strokes]
+        count = sum(len(line) for line in lines)
+        shapes = all(line.ndim == 2 and line.shape[1] == 2 for line in lines)
+        if not shapes or not all((abs(line) <= 2).all() for line in lines):
+            raise ValueError("points that are none")
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InputError("this is no drawing; clear it and draw again.") from error
+    if len(lines) > STROKES or count > POINTS:
+        raise InputError("the drawing has too many strokes; clear it and draw again.")
+    # Four times as large and then smaller, for soft edges.
+    scale = 4
+    picture = Image.new("L", (CANVAS * scale, CANVAS * scale))
+    pen = ImageDraw.Draw(picture)
+    for line in lines:
+        points = [(x, y) for x, y in line * CANVAS * scale]
+        pen.line(points, fill=255, width=PEN * scale)
+        for x, y in points:
+            pen.circle((x, y), PEN * scale / 2, fill=255)
+    return _floats(picture.reduce(scale))
+
+
+def ink(picture: Image.Image) -> Floats:
+    """Where a picture has ink, float32 [height, width] in [0, 1]: bright digits stay as they are,
+    dark ones on bright paper are inverted and the paper's shade and grain taken away."""
+    picture = picture.convert("L")
+    picture.thumbnail((PHOTO, PHOTO))
+    grey = _floats(picture)
+    frame = np.ones(grey.shape, bool)
+    frame[1:-1, 1:-1] = False
+    if np.median(grey[frame]) > 0.5:
+        grey = 1 - grey
+    if grey[frame].max() == 0:
+        return grey
+    # The paper's shade is taken for a plane through the picture's edge.
+    places = np.stack([*np.indices(grey.shape), np.ones(grey.shape)], -1)
+    plane = np.linalg.lstsq(places[frame], grey[frame], rcond=None)[0]
+    raised = grey - (places @ plane).astype(np.float32)
+    grain = 2 * np.percentile(abs(raised[frame]), 90)
+    strong = raised[raised > raised.max() / 2]  # MNIST's ink is white all through.
+    full = np.percentile(strong, 30) if len(strong) else 0
+    levels = ((raised - grain) / max(full - grain, FAINT)).clip(0, 1)
+    levels[levels < 0.2] = 0
+    if min(levels.shape) < FIELD * 2:  # A stroke would be no wider than the filter.
+        return levels
+    specks_gone = Image.fromarray((levels * 255).astype(np.uint8)).filter(ImageFilter.MedianFilter)
+    return _floats(specks_gone)
+
+
+def like_mnist(grey: Floats) -> Floats:
+    """Ink [height, width] in [0, 1] as MNIST's pictures were made: float32 [1, 28, 28].
+
+    The ink's bounding box is scaled into 20x20, its aspect ratio kept, with anti-aliasing, and
+    placed so that the centre of mass is in the middle (LeCun et al. 1998, section III.A, and
+    the MNIST database's page). Raises InputError where there is no digit.
+    """
+    if grey.max() < FAINT:
+        raise InputError("there is no ink yet; draw a digit, or bring a picture of one.")
+    if (grey > 0.5).mean() > 0.8:
+        raise InputError("this is nothing but ink; draw a digit that leaves some ground.")
+    rows, columns = (np.flatnonzero((grey > 0.02).any(axis)) for axis in (1, 0))
+    digit = Image.fromarray(grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+    factor = BOX / max(digit.size)
+    width, height = (max(1, round(side * factor)) for side in digit.size)
+    # Enlarged digits would overshoot with a sharper filter.
+    small = np.asarray(digit.resize((width, height), Image.Resampling.BILINEAR)).clip(0, 1)
+    weights = small / small.sum()
+    centre = [weights.sum(1) @ np.arange(height), weights.sum(0) @ np.arange(width)]
+    top, left = (
+        min(max(0, CENTRE - math.floor(where + 0.5)), FIELD - side)
+        for where, side in zip(centre, (height, width), strict=True)
+    )
+    field = np.zeros((1, FIELD, FIELD), np.float32)
+    field[0, top : top + height, left : left + width] = small
+    return field
+
+
+def _floats(pixels: Any) -> Floats:
+    """uint8 as float32 in [0, 1]."""
+    return np.divide(pixels, 255, dtype=np.float32)

@@ -1,0 +1,223 @@
+"""What the Map page shows: a plane of the latent space decoded, its points, t-SNE."""
+
+import contextlib
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+import torch
+from filelock import FileLock, Timeout
+from torch import Tensor
+
+from .. import folders, latent, pictures, tsne, weights
+from ..latent import FARTHEST, LatentError, Plane
+from ..posteriors import Stored
+from ..runs import Run
+from . import shared
+from .components import Sheet
+from .evaluation_view import progress_bar
+
+SIDE = 20
+"""Decoded places on each side of the map."""
+SHOWN = 400
+"""So many of the posterior means become points with a picture."""
+LARGEST = 500_000
+"""Bytes of the places' pictures, and of the points'; base64 makes a third more of them."""
+BATCH = 100
+LEAST = 3
+"""Fewer posterior means span no plane."""
+
+
+@dataclass(frozen=True)
+class Map:
+    """A plane of the latent space, ready for `components.latent_map`."""
+
+    plane: Plane
+    left: float
+    bottom: float
+    size: float
+    """The map is square: this is its width and its height."""
+    tiles: Sheet
+    points: list[tuple[float, float, int]]
+    """Where the shown posterior means fall, with their labels."""
+    numbers: list[int]
+    """Which posterior means these are."""
+    thumbnails: Sheet | None
+    share: float
+    """Of the variance of the posterior means, how much the plane holds."""
+
+
+def of_posteriors(run: Run, model: Any, stored: Stored) -> Map:
+    """The map of the plane in which the posterior means vary most."""
+    return _of_posteriors(weights.fingerprint(run), stored.means, stored.labels, model)
+
+
+@st.cache_data(
+    max_entries=8,
+    show_spinner="Decoding the map",
+    show_time=True,
+    hash_funcs={Tensor: lambda tensor: tensor.numpy().tobytes()},
+)
+def _of_posteriors(fingerprint: str, means: Tensor, _labels: list[int], _model: Any) -> Map:
+    plane = latent.principal_plane(means)
+    # A data set may be stored class by class.
+    numbers = torch.linspace(0, len(means) - 1, min(SHOWN, len(means))).long()
+    places = plane.points(means[numbers])
+    low, high = places.amin(0), places.amax(0)
+    # The prior's own scale, where the means have fallen together.
+    size = max(2.0, 1.08 * float((high - low).max()))
+    left, bottom = ((low + high - size) / 2).tolist()
+    labels = [_labels[number] for number in numbers]
+    return Map(
+        plane,
+        left,
+        bottom,
+        size,
+        _sheet(decode(_model, plane.latents(_centres(left, bottom, size)))),
+        [(x, y, label) for (x, y), label in zip(_rounded(places), labels, strict=True)],
+        numbers.tolist(),
+        _sheet(decode(_model, means[numbers])),
+        latent.held_variance(plane, means),
+    )
+
+
+def through_seeds(run: Run, model: Any, seeds: tuple[int, int, int]) -> Map:
+    """The map of the plane through three latents of the prior. Raises LatentError."""
+    if len(set(seeds)) < 3:
+        raise LatentError("equal seeds span no plane; give A, B and C different ones.")
+    return _through_seeds(weights.fingerprint(run), seeds, model)
+
+
+@st.cache_data(max_entries=8, show_spinner="Decoding the map", show_time=True)
+def _through_seeds(fingerprint: str, seeds: tuple[int, int, int], _model: Any) -> Map:
+    plane = latent.plane_through(*(_model.sample_latents(1, seed)[0] for seed in seeds))
+    area = -0.5, -0.5, 2.0
+    sheet = _sheet(decode(_model, plane.latents(_centres(*area))))
+    return Map(plane, *area, sheet, [], [], None, 1.0)
+
+
+def _centres(left: float, bottom: float, size: float) -> Tensor:
+    """The middles of the tiles [SIDE², 2], row after row from the top."""
+    steps = (torch.arange(SIDE) + 0.5) * size / SIDE
+    y, x = torch.meshgrid(bottom + steps.flip(0), left + steps, indexing="ij")
+    return torch.stack([x.flatten(), y.flatten()], 1)
+
+
+@torch.inference_mode()
+def decode(model: Any, latents: Tensor) -> pictures.Images:
+    """Latents [n, latent_dim] as uint8 [n, height, width, channels]."""
+    return shared.as_pictures(torch.cat([model.decode(part) for part in latents.split(BATCH)]))
+
+
+def _sheet(images: pictures.Images) -> Sheet:
+    content = pictures.webp_within(pictures.sprite(images), LARGEST)
+    return {
+        "url": pictures.content_url(content, "webp"),
+        "columns": pictures.columns_for(len(images)),
+        "height": images.shape[1],
+        "width": images.shape[2],
+    }
+
+
+def _rounded(places: Tensor) -> list[list[float]]:
+    return [[round(x, 4), round(y, 4)] for x, y in places.tolist()]
+
+
+def background(model: Any, shown: Map) -> bytes:
+    """The decoded places as one PNG."""
+    places = _centres(shown.left, shown.bottom, shown.size)
+    return pictures.png(pictures.sprite(decode(model, shown.plane.latents(places)), SIDE))
+
+
+def opening_place(key: str) -> str:
+    """The place a map opens with: the one chosen when it was seen last, or the address's.
+
+    It stays the same as long as the map is on the page: what the browser has need not be sent
+    to it again.
+    """
+    memory = st.session_state.get("map-place")
+    if memory is None:
+        return st.query_params.get("at", "")
+    of, start, chosen = memory
+    if of != key:  # A place of another map.
+        return ""
+    return start if key in st.session_state else chosen
+
+
+def remember(key: str, start: str, chosen: str) -> None:
+    """Keeps the place a map opened with and the one chosen since; the latter in the address."""
+    st.session_state["map-place"] = key, start, chosen
+    if chosen:
+        st.query_params["at"] = chosen
+    else:
+        st.query_params.pop("at", None)
+
+
+def place_of(text: str) -> list[float] | None:
+    """ "x,y", or "x,y,n" for the n-th posterior mean, as numbers; None for anything else."""
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        return None
+    sensible = len(numbers) in (2, 3) and all(abs(number) <= FARTHEST for number in numbers[:2])
+    if len(numbers) == 3:
+        sensible = sensible and numbers[2].is_integer() and numbers[2] >= 0
+    return numbers if sensible else None
+
+
+def text_of(shown: Map, place: Iterable[float]) -> str:
+    """What `place_of` reads, of what the map in the browser reports: x, y and, for a point, its
+    place among those shown."""
+    x, y, *point = place
+    return ",".join([f"{x:.4g}", f"{y:.4g}", *(str(shown.numbers[int(n)]) for n in point)])
+
+
+def latent_at(shown: Map, text: str, stored: Stored | None) -> tuple[Tensor, str]:
+    """The latent [latent_dim] at a place, and what it is. Raises LatentError."""
+    numbers = place_of(text)
+    if numbers is None:
+        raise LatentError("the address names no place of this map; click one.")
+    if len(numbers) == 2:
+        x, y = numbers
+        return shown.plane.latents(torch.tensor([[x, y]]))[0], f"Chosen place: {x:.3g}, {y:.3g}"
+    number = int(numbers[2])
+    if stored is None or number >= len(stored.means):
+        raise LatentError("the address names a point that this map has not; click one.")
+    return stored.means[number], f"Chosen point: {stored.classes[stored.labels[number]]}"
+
+
+def points_csv(points: Tensor, stored: Stored) -> bytes:
+    """Points [n, 2] and the classes of the posterior means they stand for."""
+    file = io.StringIO()
+    lines = csv.writer(file)
+    lines.writerow(["x", "y", "class"])
+    for (x, y), label in zip(points.tolist(), stored.labels, strict=True):
+        name = stored.classes[label]
+        # A spreadsheet would compute a cell that begins so.
+        risky = name.startswith(("=", "+", "-", "@", "\t", "\r"))
+        lines.writerow([f"{x:.6g}", f"{y:.6g}", f"'{name}" if risky else name])
+    return file.getvalue().encode()
+
+
+def compute_tsne(run: Run) -> None:
+    """t-SNE into the cache, one at a time, with progress; any press of a button stops it."""
+    folders.cache().mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folders.cache() / "tsne.lock", timeout=1)
+    st.button("Stop", icon=":material/stop:")
+    progress = progress_bar()
+    while not lock.is_locked:
+        progress("Another t-SNE is being computed, this one is next", 0, 1)
+        with contextlib.suppress(Timeout):
+            lock.acquire()
+    try:
+        if tsne.read(run) is None:
+            with contextlib.closing(tsne.steps(run)) as steps:
+                progress("Iteration", 0, tsne.ITERATIONS)
+                for done in steps:
+                    progress("Iteration", done, tsne.ITERATIONS)
+    finally:
+        lock.release()
+    st.rerun()

@@ -1,0 +1,90 @@
+"""Adding and subtracting latents: A - B + C."""
+
+import streamlit as st
+import torch
+
+from genmodels import latent, pictures
+from genmodels.ui import components, shared
+from genmodels.ui.endpoints import choose_latent, keep_buttons
+from genmodels.ui.shell import plain
+
+FRAMES = 46
+FARTHEST = 1.5
+START = {"a": 7, "b": 1, "c": 4}
+
+shared.heading(
+    "Arithmetic",
+    "Latents can be added and subtracted like numbers. Take a picture **A**, take away what "
+    "makes it a **B**, add what makes a **C**, and look at what that decodes to.",
+)
+run = shared.choose_run()
+model = shared.model_of(run)
+terms = []
+for column, (name, digit) in zip(st.columns(3), START.items(), strict=True):
+    with column.container(border=True, height="stretch"):
+        sign = {"a": "", "b": "minus ", "c": "plus "}[name]
+        st.markdown(f"**{sign}{name.upper()}**")
+        chosen = choose_latent(run, model, name, seed=digit, class_index=digit)
+        with torch.inference_mode():
+            image = shared.as_pictures(model.decode(chosen[None]))[0]
+        st.image(shared.crisp(image, 140), alt=f"The picture of {name.upper()}")
+        terms.append(chosen)
+a, b, c = terms
+result = a - b + c
+
+with torch.inference_mode():
+    frames = shared.as_pictures(
+        model.decode(latent.between(a, a + FARTHEST * (c - b), FRAMES, "linear"))
+    )
+    last = shared.as_pictures(model.decode(result[None]))[0]
+stage, side = st.columns(2, gap="large")
+with stage:
+    components.player(
+        sprite=pictures.sprite(frames),
+        count=FRAMES,
+        height=frames.shape[1],
+        width=frames.shape[2],
+        label=f"A plus more and more of C - B, {run.title}",
+        caption_start="A",
+        caption_end=f"A + {FARTHEST} (C - B)",
+        key="player",
+        display_width=336,
+        start=1 / FARTHEST,
+    )
+with side:
+    st.markdown("**A - B + C**")
+    st.image(shared.crisp(last, 224), alt="The picture of A minus B plus C")
+    typical = model.latent_dim**0.5
+    st.caption(
+        f"This latent is {result.norm():.1f} long; those of the prior are about {typical:.1f}. "
+        "The longer it is beyond that, the less the model has seen of such places."
+    )
+    keep_buttons(result)
+means = run.latents().get("class_means", {})
+if means:
+    st.subheader("The means of the classes", anchor=False)
+    st.markdown(
+        "Each class's training images have posteriors; this is what the mean of their means "
+        "decodes to. It is what *Class mean* stands for above."
+    )
+    with torch.inference_mode():
+        decoded = shared.as_pictures(model.decode(torch.tensor(list(means.values()))))
+    with st.container(horizontal=True):
+        for name, image in zip(means, decoded, strict=True):
+            st.image(
+                shared.crisp(image, 84),
+                caption=plain(name),
+                alt=f"The mean of the class {name}",
+                width=84,
+            )
+film = [pictures.enlarge(pictures.to_pil(frame), max(1, 224 // len(frame))) for frame in frames]
+name = f"{run.id}-arithmetic"
+shared.downloads(
+    ("A - B + C as PNG", f"{name}.png", lambda: pictures.png(shared.crisp(last))),
+    ("Way as GIF", f"{name}.gif", lambda: pictures.gif(film + film[-2:0:-1], 0.06)),
+    (
+        "Latents as CSV",
+        f"{name}.csv",
+        lambda: shared.latents_csv({"A": a, "B": b, "C": c, "A-B+C": result}),
+    ),
+)

@@ -1,0 +1,94 @@
+"""Two to four models under the same hand."""
+
+import streamlit as st
+import torch
+
+from genmodels import latent, pictures
+from genmodels.ui import components, curves_view, shared
+from genmodels.ui.shell import plain
+
+MOST = 4
+FRAMES = 31
+SHOWN = 16
+PATHS: dict[str, latent.Path] = {"Straight line": "linear", "Great circle": "spherical"}
+VIEWS = ("Samples", "Walk", "Epochs")
+
+shared.heading(
+    "Side by side",
+    "The same random numbers, the same walk, the same moment of training, in two to four models "
+    "at once.",
+)
+offered = [run for run in shared.gallery()[0] if any(run.path.glob("*.safetensors"))]
+by_id = {run.id: run for run in offered}
+others = [run.id for run in offered if run.recipe.family != offered[0].recipe.family]
+chosen = st.multiselect(
+    "Models",
+    list(by_id),
+    default=[*list(by_id)[:1], *others[:1]],
+    max_selections=MOST,
+    key="models",
+    bind="query-params",
+)
+if len(chosen) < 2:
+    shared.empty("Choose two models or more, to see them side by side.")
+shown = [by_id[run_id] for run_id in chosen]
+view = st.segmented_control(
+    "View", VIEWS, default=VIEWS[0], required=True, key="view", bind="query-params"
+)
+
+if view == "Epochs":
+    st.markdown("The 64 stored latents of each, at the moment under the slider.")
+    curves_view.show([(run, run.metrics()) for run in shown])
+    st.stop()
+
+left, middle, right = st.columns(3, vertical_alignment="bottom")
+seed = left.number_input("Seed", 0, 2**31 - 1, 0, key="seed", bind="query-params")
+if view == "Walk":
+    other = middle.number_input("Seed of B", 0, 2**31 - 1, 1, key="seed_b", bind="query-params")
+    path = PATHS[
+        right.segmented_control(
+            "Path",
+            list(PATHS),
+            default="Straight line",
+            required=True,
+            key="path",
+            bind="query-params",
+        )
+    ]
+else:
+    spread = middle.slider(
+        "Spread of the latents", 0.0, 2.0, 1.0, 0.05, key="spread", bind="query-params"
+    )
+for column, run in zip(st.columns(len(shown)), shown, strict=True):
+    model = shared.model_of(run)
+    with column:
+        st.markdown(f"**{plain(run.title)}**")
+        st.caption(f"`{run.id}` · {model.latent_dim} latent numbers")
+        if view == "Samples":
+            images = shared.as_pictures(model.sample(SHOWN, seed, spread))
+            sheet = pictures.sprite(images)
+            st.image(
+                pictures.enlarge(sheet, max(1, 448 // sheet.height)),
+                width="stretch",
+                alt=f"{SHOWN} samples of {run.title}, seed {seed}",
+            )
+            shared.downloads(("PNG", f"{run.id}-seed-{seed}.png", pictures.png(sheet)))
+            continue
+        start, end = (model.sample_latents(1, number)[0] for number in (seed, other))
+        with torch.inference_mode():
+            frames = shared.as_pictures(model.decode(latent.between(start, end, FRAMES, path)))
+        components.player(
+            sprite=pictures.sprite(frames),
+            count=FRAMES,
+            height=frames.shape[1],
+            width=frames.shape[2],
+            label=f"From seed {seed} to seed {other}, {run.title}",
+            caption_start="A",
+            caption_end="B",
+            key=f"player-{run.id}",
+            group="together",
+        )
+        film = [pictures.to_pil(frame) for frame in frames]
+        shared.downloads(
+            ("GIF", f"{run.id}-walk.gif", lambda film=film: pictures.gif(film, 0.1)),
+        )

@@ -1,0 +1,138 @@
+"""Latents kept, added and subtracted; models side by side; the film of the epochs."""
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+import torch
+from browser import open_page as open_in_browser
+from browser import pixels, serving
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+import genmodels
+from genmodels import folders, latent, pictures, runs
+from genmodels.ui import curves_view, navigation, shared, shell
+
+APP = Path(navigation.__file__)
+
+
+@pytest.fixture
+def app(monkeypatch, tmp_path) -> AppTest:
+    """The app on the shipped runs alone, with no data set."""
+    for name in ("RUNS", "DATA", "CACHE"):
+        monkeypatch.setenv(f"GENMODELS_{name}", str(tmp_path / name.lower()))
+    return AppTest.from_file(str(APP), default_timeout=60)
+
+
+def open_page(app: AppTest, page: str, **query: str | list[str]) -> AppTest:
+    app.run()
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.switch_page(str(shell.page(page))).run()
+    assert not app.exception
+    return app
+
+
+def texts(app: AppTest) -> str:
+    return "\n".join(str(element.value) for element in [*app.markdown, *app.caption])
+
+
+def test_a_kept_latent_is_an_end_of_the_walk(app):
+    kept = torch.linspace(-1, 1, 16)
+    open_page(app, "interpolate", a_from="Kept", a_latent=latent.to_text(kept))
+    assert not app.error
+    assert app.text_input(key="a_latent").value == latent.to_text(kept)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("<b>nonsense</b>", "is no latent"),
+        (latent.to_text(torch.zeros(2)), "2 numbers, and the model takes 16"),
+    ],
+)
+@pytest.mark.parametrize("page", ["interpolate", "arithmetic"])
+def test_a_link_with_a_wrong_latent_says_so(app, page, text, sentence):
+    open_page(app, page, a_from="Kept", a_latent=text)
+    assert sentence in app.error[0].value.replace("\\", "")
+
+
+def test_the_result_of_arithmetic_is_kept_for_a_walk(app):
+    open_page(app, "arithmetic")
+    app.button(key="keep-a").click().run()
+    assert not app.exception
+    means = runs.find("vae-mnist").latents()["class_means"]
+    a, b, c = (torch.tensor(means[name]) for name in "714")
+    assert app.session_state["a_latent"] == latent.to_text(a - b + c)
+    assert app.session_state["a_from"] == "Kept"
+
+
+def test_a_seven_without_a_one_and_with_a_four_is_a_nine():
+    model, judge = genmodels.load("vae-mnist"), genmodels.load("classifier-mnist")
+    means = runs.find("vae-mnist").latents()["class_means"]
+    a, b, c = (torch.tensor(means[name]) for name in "714")
+    with torch.inference_mode():
+        assert judge.classify(model.decode((a - b + c)[None])).argmax().item() == 9
+
+
+def test_latents_become_a_table():
+    table = shared.latents_csv({"A": torch.tensor([0.5, -1.0]), "B": torch.tensor([0.0, 2.0])})
+    rows = list(csv.reader(io.StringIO(table.decode())))
+    assert rows == [["dimension", "A", "B"], ["1", "0.5", "0"], ["2", "-1", "2"]]
+
+
+@pytest.mark.parametrize("view", ["Samples", "Walk", "Epochs"])
+def test_all_shipped_models_stand_side_by_side(app, view):
+    models = ["vae-mnist", "gan-mnist", "vae-imagenette", "gan-imagenette"]
+    open_page(app, "together", models=models, view=view)
+    assert not app.error
+    if view != "Epochs":
+        assert all(f"`{name}`" in texts(app) for name in models)
+
+
+def test_one_model_alone_has_nothing_beside_it(app):
+    open_page(app, "together", models=["vae-mnist"])
+    assert "Choose two models" in app.info[0].value
+
+
+def test_the_discriminator_is_asked_where_there_is_one(app):
+    open_page(app, "interpolate", model="gan-mnist")
+    assert any("discriminator" in heading.value for heading in app.subheader)
+    app.selectbox(key="model").set_value("vae-mnist").run()
+    assert not app.exception
+    assert not any("discriminator" in heading.value for heading in app.subheader)
+
+
+def test_the_film_has_every_moment_of_both_runs(make_run):
+    curves = []
+    for name, seen in (("first", (0, 70, 140)), ("second", (0, 280))):
+        run = make_run(name)
+        runs.append_metrics(
+            run.path, [{"epoch": 2, "split": "val", "images_seen": 140 if name == "first" else 280}]
+        )
+        (run.path / "samples").mkdir(exist_ok=True)
+        for number in seen:
+            sheet = Image.new("L", (224, 224), 50 + number // 4)
+            (run.path / "samples" / f"{number:09d}.webp").write_bytes(pictures.webp(sheet))
+        curves.append((run, run.metrics()))
+    frames = curves_view.film(curves)
+    seen = [[frame.convert("L").getpixel((x, 100)) for x in (20, 300)] for frame in frames]
+    assert seen == [[50, 50], [67, 50], [85, 120]]
+
+
+def test_players_of_one_group_move_together(page, tmp_path):
+    places = {name: str(tmp_path / name) for name in ("runs", "cache", "data")}
+    with serving(tmp_path, folders.REPOSITORY / "app.py", places) as address:
+        query = "models=vae-mnist&models=gan-mnist&view=Walk"
+        open_in_browser(page, f"{address}/together?{query}", ".genmodels-slider >> nth=1")
+        first, second = (page.locator(".genmodels-slider").nth(place) for place in (0, 1))
+        frame = ".genmodels-frame >> nth=1"
+        before, traffic = pixels(page, frame), page.traffic.total()
+        first.focus()
+        page.keyboard.press("End")
+        assert second.input_value() == "30" and first.input_value() == "30"
+        assert pixels(page, frame) != before
+        assert page.traffic.total() == traffic
+        assert page.traffic.trouble == []

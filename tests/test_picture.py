@@ -1,0 +1,392 @@
+"""Own pictures through a model: inputs, the search for a latent, the page and its canvas."""
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from browser import open_page, serving
+from conftest import write_mnist
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+import genmodels
+from genmodels import data, figures, inputs, inversion, objectives, weights
+from genmodels.inputs import InputError
+from genmodels.ui import navigation, shell
+
+SEVEN = [[[0.3, 0.2], [0.7, 0.2], [0.45, 0.8]]]
+
+
+def png(picture: Image.Image, kind: str = "PNG", **options) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+# Inputs
+
+
+def test_a_test_image_of_mnist_is_hardly_changed(data_folder):
+    images = data.load("mnist", "val", data_folder).pixels[:300, 0].float().numpy() / 255
+    changes = [abs(inputs.like_mnist(image)[0] - image).mean() for image in images]
+    assert np.mean(changes) < 1e-4
+    assert np.median(changes) == 0
+
+
+def test_a_digit_fills_the_box_and_its_mass_is_in_the_middle():
+    ink = np.zeros((200, 120), np.float32)
+    ink[10:190, 5:30] = 1  # A bar with a foot: the mass is left of the box's middle.
+    ink[165:190, 5:95] = 1
+    image = inputs.like_mnist(ink)
+    assert image.shape == (1, 28, 28)
+    assert image.dtype == np.float32
+    assert image.min() == 0 <= image.max() <= 1
+    rows, columns = np.flatnonzero(image[0].any(1)), np.flatnonzero(image[0].any(0))
+    assert len(rows) == 20
+    assert len(columns) == 10  # 180 to 90, as in the drawing.
+    places = np.indices((28, 28)).reshape(2, -1)
+    centre = places @ image.ravel() / image.sum()
+    assert (abs(centre - 14) <= 0.5).all()
+
+
+def test_a_digit_far_from_its_middle_stays_whole():
+    ink = np.zeros((100, 100), np.float32)
+    ink[:, :4], ink[0, 99] = 1, 1
+    columns = np.flatnonzero(inputs.like_mnist(ink)[0].any(0))
+    assert columns[-1] - columns[0] == 19
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_no_ink_and_nothing_but_ink_are_refused(value):
+    with pytest.raises(InputError, match="draw a digit"):
+        inputs.like_mnist(np.full((50, 50), value, np.float32))
+
+
+def test_a_drawing_has_ink_where_the_pen_was():
+    ink = inputs.drawn([[[0.5, 0.5]], [[0.1, 0.9], [0.9, 0.9]]])
+    assert ink.shape == (280, 280)
+    assert ink[140, 140] == ink[252, 140] == 1
+    assert ink[20, 20] == ink[200, 140] == 0
+    width = (ink[:, 140] > 0.5)[200:].sum()
+    assert abs(width - inputs.PEN) <= 1
+
+
+@pytest.mark.parametrize(
+    "strokes",
+    [
+        "nonsense",
+        {"a": 1},
+        7,
+        [7],
+        [[[0.5]]],
+        [[[0.5, float("nan")]]],
+        [[[0.5, 1e9]]],
+        [[[0.5, 10**400]]],
+        [[["a", "b"]]],
+        [[[0.1, 0.1]]] * (inputs.STROKES + 1),
+        [[[0.1, 0.1]] * (inputs.POINTS + 1)],
+    ],
+)
+def test_what_is_no_drawing_is_refused(strokes):
+    with pytest.raises(InputError, match="draw again"):
+        inputs.drawn(strokes)
+
+
+def test_dark_ink_on_uneven_paper_becomes_the_digit_itself():
+    digit = inputs.like_mnist(inputs.drawn(SEVEN))
+    x = np.linspace(0, 1, 280)
+    paper = 0.9 - 0.3 * x[None] - 0.1 * x[:, None]
+    grain = np.random.default_rng(0).normal(0, 0.02, paper.shape)
+    photo = (paper * (1 - 0.8 * inputs.drawn(SEVEN)) + grain).clip(0, 1)
+    picture = Image.fromarray((photo * 255).astype(np.uint8))
+    found = inputs.like_mnist(inputs.ink(picture))
+    assert abs(found - digit).mean() < 0.03
+    assert abs(digit).mean() > 0.08
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG of a few bytes that says it has so many pixels."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        checksum = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + checksum
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"%PDF-1.7 a paper named .png", "no picture"),
+        (png(Image.new("L", (30, 30)), "TIFF"), "no picture"),
+        (bytes(50 * inputs.MB), "50 MB"),
+        (bomb(10_000, 10_000), "40 million pixels"),
+        (bomb(60_000, 60_000), "40 million pixels"),
+        (png(Image.effect_noise((99, 99), 9))[:500], "damaged"),
+        (b"", "no picture"),
+    ],
+)
+def test_what_is_no_picture_too_large_or_damaged_is_refused(content, words):
+    with pytest.raises(InputError, match=words):
+        inputs.read(content)
+
+
+@pytest.mark.filterwarnings("error")
+def test_pictures_of_many_kinds_are_read_upright_and_on_white():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert inputs.read(png(Image.new("L", (40, 20)), exif=exif)).size == (20, 40)
+    clear = inputs.read(png(Image.new("RGBA", (20, 20), (0, 0, 0, 0))))
+    assert (inputs.fitted(clear, (3, 64, 64)) == 1).all()
+    for kind in ("JPEG", "WEBP", "GIF", "BMP"):
+        assert inputs.read(png(Image.new("L", (20, 20), 200), kind)).size == (20, 20)
+    deep = Image.fromarray(np.full((20, 20), 0x8080, np.uint16))
+    assert abs(inputs.fitted(inputs.read(png(deep)), (1, 28, 28)) - 0.5).max() < 0.01
+
+
+def test_a_grey_picture_suits_a_model_of_colours():
+    image = inputs.fitted(Image.linear_gradient("L"), (3, 64, 64))
+    assert image.shape == (3, 64, 64)
+    assert image.dtype == np.float32
+    assert (image[0] == image[2]).all()
+    assert image.min() < 0.05
+    assert 0.95 < image.max() <= 1
+
+
+# From a picture to a latent
+
+
+def test_the_posterior_has_the_elbos_two_terms():
+    model = genmodels.load("vae-mnist")
+    image = torch.from_numpy(inputs.like_mnist(inputs.drawn(SEVEN)))
+    found = inversion.posterior(model, image)
+    with torch.no_grad():
+        mean, log_variance = model.encode(image[None])
+        many = image.expand(512, 1, 28, 28)
+        measured = model.measure(many, torch.zeros(512), torch.Generator().manual_seed(1))
+    torch.testing.assert_close(found.mean, mean[0])
+    torch.testing.assert_close(found.image, model.decode(mean)[0])
+    kl = objectives.kl_divergence(mean, log_variance)[0]
+    torch.testing.assert_close(found.kl.sum(), kl)
+    assert found.reconstruction == pytest.approx(measured["reconstruction"].item(), rel=0.02)
+
+
+def test_a_gans_own_picture_is_found_and_noise_is_not():
+    model = genmodels.load("gan-mnist")
+    own = model.sample(1, seed=5)[0]
+    noise = torch.rand(own.shape, generator=torch.Generator().manual_seed(1))
+    found = list(inversion.invert(model, own, 60, seed=0))
+    errors = [step.error for step in found]
+    assert [step.step for step in found] == list(range(0, 61, 5))
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < errors[0] / 20
+    assert errors[-1] < 0.05 * list(inversion.invert(model, noise, 60, seed=0))[-1].error
+    with torch.inference_mode():
+        torch.testing.assert_close(model.decode(found[-1].latent[None])[0], found[-1].image)
+    error = (found[-1].image - own).square().mean().item()
+    assert error == pytest.approx(errors[-1])
+
+
+def test_a_search_repeats_and_leaves_the_model_as_it_is():
+    model = genmodels.load("gan-mnist")
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    image = torch.zeros(1, 28, 28)
+    first, again = (list(inversion.invert(model, image, 7, seed=3)) for _ in range(2))
+    assert [step.step for step in first] == [0, 5, 7]
+    assert torch.equal(first[-1].latent, again[-1].latent)
+    assert not model.training
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is None
+        assert parameter.requires_grad
+        assert torch.equal(parameter, before[name])
+
+
+# Figures
+
+
+def test_names_of_classes_in_a_figure_are_no_html():
+    figure = figures.plane(np.zeros((3, 2)), [0, 1, 7], ["<b>cat</b>", *"bcdefgh"], ("yours", 1, 2))
+    names = [trace["name"] for trace in figure.to_dict()["data"]]
+    assert names == ["&lt;b&gt;cat&lt;/b&gt;", "b", "h", "yours"]
+    markers = [(t["marker"]["color"], t["marker"]["symbol"]) for t in figure.to_dict()["data"]]
+    assert len(set(markers)) == 4
+
+
+# The page
+
+
+@pytest.fixture
+def app(monkeypatch, tmp_path) -> AppTest:
+    for name in ("RUNS", "DATA", "CACHE"):
+        monkeypatch.setenv(f"GENMODELS_{name}", str(tmp_path / name.lower()))
+    return AppTest.from_file(str(Path(navigation.__file__)), default_timeout=180).run()
+
+
+def visit(app: AppTest, **parameters: str) -> AppTest:
+    for name, value in parameters.items():
+        app.query_params[name] = value
+    app.switch_page(str(shell.page("picture"))).run()
+    assert not app.exception
+    return app
+
+
+def texts(app: AppTest) -> str:
+    elements = [*app.markdown, *app.caption, *app.error, *app.info]
+    return "\n".join(str(element.value) for element in elements).replace("\\", "")
+
+
+def test_an_empty_canvas_asks_for_a_digit(app):
+    visit(app, model="vae-mnist")
+    assert app.segmented_control(key="source").options == ["Draw", "Upload", "Test image"]
+    assert "Draw a digit first" in texts(app)
+    assert not app.error
+
+
+def test_a_drawing_goes_through_a_vae_and_can_be_kept(app):
+    app.session_state["drawing strokes"] = SEVEN
+    visit(app, model="vae-mnist")
+    assert not app.error
+    assert "−ELBO" in texts(app)
+    assert "**7** (" in texts(app)  # Of the nearest latents.
+    app.button(key="keep-b").click().run()
+    assert app.session_state["b_from"] == "Kept"
+    kept = genmodels.latent.from_text(app.session_state["b_latent"], 16)
+    model = genmodels.load("vae-mnist")
+    image = torch.from_numpy(inputs.like_mnist(inputs.drawn(SEVEN)))
+    torch.testing.assert_close(kept, model.encode(image[None])[0][0], atol=0.01, rtol=0.01)
+
+
+def test_a_search_is_made_shown_and_kept_for_its_picture_and_seed(app):
+    app.session_state["drawing strokes"] = SEVEN
+    visit(app, model="gan-mnist", steps="20")
+    assert "A GAN has no encoder" in texts(app)
+    assert "Of 500 generated pictures" in texts(app)
+    assert "real test images **" not in texts(app)  # There is no data set here.
+    next(button for button in app.button if button.label == "Search").click().run()
+    assert not app.exception
+    assert "Mean squared error" in texts(app)
+    assert [step.step for step in app.session_state["inversion"][1]] == [0, 5, 10, 15, 20]
+    app.number_input(key="seed").set_value(1).run()
+    assert "Mean squared error" not in texts(app)
+
+
+def test_the_discriminators_opinion_of_real_images(app, monkeypatch, tmp_path):
+    write_mnist(tmp_path / "digits", train=20, val=60)
+    monkeypatch.setenv("GENMODELS_DATA", str(tmp_path / "digits"))
+    visit(app, model="gan-mnist", source="Test image", image="59")
+    assert not app.error
+    assert "of 60 real test images **" in texts(app)
+    assert app.number_input(key="image").value == 59
+
+
+@pytest.mark.parametrize("number", ["-1", "999", "nonsense"])
+def test_a_number_that_there_is_not_becomes_one_that_is(app, monkeypatch, tmp_path, number):
+    write_mnist(tmp_path / "digits", train=20, val=60)
+    monkeypatch.setenv("GENMODELS_DATA", str(tmp_path / "digits"))
+    visit(app, model="vae-mnist", source="Test image", image=number)
+    assert not app.error
+    assert "−ELBO" in texts(app)
+
+
+def test_an_unknown_source_and_a_missing_data_set_are_no_faults(app):
+    visit(app, model="vae-imagenette", source="Draw")
+    assert app.segmented_control(key="source").value == "Upload"
+    assert "Choose a picture first" in texts(app)
+    app.segmented_control(key="source").set_value("Test image").run()
+    assert not app.exception
+    assert app.button(key="download-imagenette")
+
+
+def test_a_nonsense_drawing_is_a_sentence(app):
+    app.session_state["drawing strokes"] = [[["x", 1]]]
+    visit(app, model="vae-mnist")
+    assert "no drawing" in app.error[0].value
+
+
+def test_a_grey_upload_suits_a_model_of_colours_and_a_paper_does_not(app):
+    visit(app, model="vae-imagenette")
+    picture = png(Image.linear_gradient("L"), "JPEG")
+    app.file_uploader(key="upload").set_value(("grey.jpg", picture, "image/jpeg")).run()
+    assert not app.exception
+    assert "−ELBO" in texts(app)
+    paper = ("paper.png", b"%PDF-1.7", "image/png")
+    app.file_uploader(key="upload").set_value(paper).run()
+    assert "no picture" in app.error[0].value
+
+
+def test_models_of_own_pictures_take_uploads_as_their_training_did(app, monkeypatch, make_run):
+    run = make_run("cats", "vae-mnist", pictures="cats-12345678")
+    assert weights.load_run(run)
+    visit(app, model="cats", source="Upload")
+    half = Image.new("L", (56, 56))
+    half.paste(255, (0, 0, 28, 56))
+    app.file_uploader(key="upload").set_value(("half.png", png(half), "image/png")).run()
+    assert not app.exception
+    assert "−ELBO" in texts(app)
+    app.segmented_control(key="source").set_value("Test image").run()
+    assert "no picture set" in texts(app)
+
+
+# The canvas in a real browser
+
+SCRIPT = """
+import streamlit as st
+
+from genmodels.ui import components
+
+if st.toggle("Canvas", True):
+    strokes = components.drawing(label="Draw a digit", size=280, pen=24, key="digit")
+    st.text(f"strokes {[len(points) > 1 for points in strokes]}")
+"""
+
+
+def test_one_draws_undoes_and_clears_with_mouse_and_keyboard(page, tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    quiet = "--browser.gatherUsageStats=false"
+    with serving(tmp_path, tmp_path / "script.py", {}, quiet) as address:
+        open_page(page, address, ".genmodels-canvas")
+        undo = page.get_by_role("button", name="Undo")
+        assert undo.is_disabled()
+        box = page.locator(".genmodels-canvas").bounding_box()
+
+        def stroke(*points: tuple[float, float]) -> None:
+            places = [
+                (box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points
+            ]
+            page.mouse.move(*places[0])
+            page.mouse.down()
+            for place in places[1:]:
+                page.mouse.move(*place, steps=5)
+            page.mouse.up()
+
+        def bright(x: float, y: float) -> bool:
+            get = "([node, x, y]) => node.getContext('2d').getImageData(x, y, 1, 1).data[0] > 127"
+            node = page.locator(".genmodels-canvas").element_handle()
+            return page.evaluate(get, [node, x * 280, y * 280])
+
+        stroke((0.3, 0.3), (0.7, 0.3))
+        stroke((0.5, 0.7))
+        page.wait_for_selector("text=strokes [True, False]")
+        assert bright(0.5, 0.3)
+        assert bright(0.5, 0.7)
+        page.get_by_role("img", name="Draw a digit: 2 strokes").wait_for()
+        undo.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=strokes [True]")
+        assert not bright(0.5, 0.7)
+        # Away and back: the drawing is still there.
+        page.get_by_text("Canvas").click()
+        page.wait_for_selector(".genmodels-canvas", state="detached")
+        page.get_by_text("Canvas").click()
+        page.get_by_role("img", name="Draw a digit: 1 stroke").wait_for()
+        assert bright(0.5, 0.3)
+        page.get_by_role("button", name="Clear").focus()
+        page.keyboard.press("Space")
+        page.wait_for_selector("text=strokes []")
+        assert not bright(0.5, 0.3)
+        assert not page.traffic.trouble
