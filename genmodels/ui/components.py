@@ -32,6 +32,23 @@ class CurvesRun(TypedDict):
     stops: Sequence[Sequence[int | float | str]]
 
 
+class Way(TypedDict):
+    """A way between two latents, as `latent.between` takes it."""
+
+    start: list[float]
+    end: list[float]
+    path: str
+
+
+class Space(TypedDict):
+    """A plane of the latent space, and named directions that lead out of it: latents."""
+
+    origin: list[float]
+    axes: list[list[float]]
+    beyond: list[list[float]]
+    names: list[str]
+
+
 class Traversal(TypedDict):
     """One number of a latent: its place there (from 0), its name, and what it carries in words.
 
@@ -63,7 +80,7 @@ def _source(*names: str) -> str:
 
 _player = component(
     "genmodels_player",
-    js=_source("shared.js", "player.js"),
+    js=_source("shared.js", "decoder.js", "latents.js", "player.js"),
     css=_source("shared.css", "player.css"),
 )
 _picture_grid = component(
@@ -90,7 +107,7 @@ _traversals = component(
 )
 _latent_map = component(
     "genmodels_latent_map",
-    js=_source("shared.js", "map.js"),
+    js=_source("shared.js", "decoder.js", "latents.js", "map.js"),
     css=_source("shared.css", "map.css"),
 )
 
@@ -109,13 +126,16 @@ def player(
     start: float = 0.0,
     report: bool = False,
     group: str = "",
+    way: Way | None = None,
+    decoder: routes.Decoder | None = None,
 ) -> float:
     """`count` frames as a film: drag the slider or the picture, or press play.
 
     All frames travel to the browser at once, as one sprite of `pictures.sprite(images)`; the
     server hears nothing while the handle moves. With `report=True` the script runs again when
     the handle is released, and the position (0 to 1) is returned; else `start` is. Players of
-    one `group` move together.
+    one `group` move together. With `decoder`, of `routes.decoder`, the browser decodes the very
+    place of `way` under the handle as soon as it can.
 
         frames = pictures.from_floats(images)
         player(
@@ -130,6 +150,8 @@ def player(
         "start": start,
         "report": report,
         "group": group,
+        "way": way,
+        "decoder": decoder,
     }
     if not report:
         _player(key=key, data=data)
@@ -288,17 +310,24 @@ def latent_map(
     classes: Sequence[str] = (),
     marks: Sequence[tuple[str, float, float]] = (),
     start: Sequence[float] | None = None,
-) -> list[float] | None:
+    space: Space,
+    offsets: Sequence[float] = (),
+    decoder: routes.Decoder | None = None,
+) -> tuple[list[float], list[float]] | None:
     """A square map: pictures of its places, and above them points with pictures of their own.
 
     `area` is left, bottom and size; `tiles` are as many pictures to a row as to a column, the
     first ones on top. A point is x, y and its place in `classes`; `thumbnails` are the points'
-    in their order. `marks` are named places. Returns what was chosen last: [x, y], or
-    [x, y, number of the point]; None until something was. `start` is marked until then.
+    in their order. `marks` are named places. With `decoder`, of `routes.decoder`, the browser
+    decodes the places of `space` itself, and sliders move the plane along the directions beyond.
+
+    Returns what was chosen last: [x, y], or [x, y, number of the point], and the offsets along
+    the directions beyond, from -1 to 1; None until something was. `start` is marked until then,
+    and `offsets` are where the sliders begin.
 
         chosen = latent_map(
             tiles=sheet, area=(-3, -3, 6), label="The latent space", key="map",
-            marks=[("A", 0, 0)],
+            marks=[("A", 0, 0)], space=space,
         )
     """
     data = {
@@ -311,13 +340,25 @@ def latent_map(
         "marks": marks,
         "label": label,
         "start": start,
+        "space": space,
+        "offsets": list(offsets),
+        "decoder": decoder,
     }
-    place = _latent_map(key=key, data=data, on_place_change=_nothing).get("place")
+    said = _latent_map(key=key, data=data, on_place_change=_nothing).get("place")
     # The browser may say anything.
-    if not isinstance(place, list) or not all(isinstance(n, int | float) for n in place):
+    if not isinstance(said, dict):
+        return None
+    place, moved = _numbers(said.get("place")), _numbers(said.get("offsets"))
+    if place is None or moved is None or len(moved) != len(space["beyond"]):
         return None
     known = len(place) == 2 or (len(place) == 3 and place[2] in range(len(points)))
-    return place if known else None
+    return (place, moved) if known and all(abs(offset) <= 1 for offset in moved) else None
+
+
+def _numbers(said: Any) -> list[float] | None:
+    """What a browser said, if it is a list of numbers."""
+    numbers = isinstance(said, list) and all(isinstance(number, int | float) for number in said)
+    return said if numbers else None
 
 
 def _frames(sprite: Image.Image, count: int, height: int, width: int) -> dict:

@@ -14,6 +14,7 @@ from .. import folders, own_pictures, pictures, runs
 from ..errors import DataError
 from ..recipes import DATASETS, Recipe
 from ..runs import Damaged, Run
+from . import runtime
 from .shell import plain, sentence
 
 if TYPE_CHECKING:
@@ -95,6 +96,15 @@ def _model(folder: str, stamp: int) -> Any:
     from .. import weights
 
     return weights.load(Path(folder))
+
+
+def tell_who_decodes() -> None:
+    """Says so where the server has to decode."""
+    if not runtime.available():
+        st.caption(
+            "The server decodes: the decoder for browsers is not installed. `make app` installs "
+            "it where npm is."
+        )
 
 
 def as_pictures(images: Any) -> pictures.Images:

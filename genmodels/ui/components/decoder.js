@@ -198,3 +198,13 @@ function decoderWorker() {
     });
   };
 }
+
+/** Says in `node` what a person should know of a decoder: how far it is, or that it failed. */
+function tellDecoder(node, decoder) {
+  const { state, loaded, total, failure } = decoder ?? {};
+  const part = total ? ` ${Math.round((100 * loaded) / total)} %` : "";
+  node.textContent = {
+    loading: `Loading the decoder into the browser${part} …`,
+    failed: `${failure} The pictures come from the server instead.`,
+  }[state] ?? "";
+}
