@@ -1,5 +1,6 @@
 """Decoders that run in the browser: the ONNX files, their routes, and a real browser."""
 
+import json
 import threading
 import urllib.error
 import urllib.request
@@ -42,7 +43,6 @@ def run_onnx(run: Run, count: int) -> tuple[np.ndarray, np.ndarray]:
         ("vae-mnist", {}),
         ("gan-mnist", {"latent_dim": 7, "generator_norm": "batch"}),
         ("gan-imagenette", {"latent_dim": 8, "feature_maps": 2}),
-        ("vae-imagenette", {"latent_dim": 3}),
     ],
 )
 def test_the_file_decodes_as_the_model_does(cache_folder, make_run, recipe, changes):
@@ -191,7 +191,7 @@ def test_a_decoder_is_served_as_it_is_with_a_tag(server, cache_folder):
         ("nobody", "there is no run 'nobody'"),
         ("..", ""),
         ("%2e%2e%2fcheckpoints%2fgan-mnist", ""),
-        ("%00", "There is no run"),
+        ("%00", ""),
         ("Gan%20mnist", "There is no run"),
         ("classifier-mnist", "choose a VAE or a GAN"),
         ("damaged", "generator.safetensors is no whole safetensors file"),
@@ -229,8 +229,21 @@ def test_addresses_carry_the_base_path(server, monkeypatch):
         assert "immutable" in get(server + address).headers["Cache-Control"]
 
 
-def test_without_npm_there_is_no_decoder_for_browsers(monkeypatch, tmp_path):
+def test_the_image_and_the_lock_hold_the_runtime_at_its_version_and_no_registry():
+    dockerfile = (folders.REPOSITORY / "Dockerfile").read_text()
+    for name in ("package.json", *(f"dist/{name}" for name in runtime.FILES)):
+        assert f"node_modules/onnxruntime-web/{name} " in dockerfile
+    wanted = json.loads((folders.REPOSITORY / "package.json").read_text())["dependencies"]
+    lock = (folders.REPOSITORY / "package-lock.json").read_text()
+    locked = json.loads(lock)["packages"]["node_modules/onnxruntime-web"]
+    assert wanted == {"onnxruntime-web": locked["version"]}
+    assert "http" not in lock and "integrity" in locked
+
+
+def test_without_npm_or_latents_there_is_no_decoder_for_browsers(monkeypatch, tmp_path):
+    assert routes.decoder(runs.find("classifier-mnist")) is None
     monkeypatch.setattr(runtime, "PACKAGE", tmp_path)
+    assert not runtime.available()
     assert routes.decoder(runs.find("gan-mnist")) is None
 
 
@@ -320,7 +333,7 @@ def test_overtaken_requests_come_to_nothing_and_other_channels_are_served(page, 
 @needs_runtime
 def test_requests_wait_while_it_loads_and_the_worker_ends_with_the_last_handle(page, open_decoder):
     open_decoder("gan-mnist")
-    before = len(page.workers)
+    assert len(page.workers) == 1
     early, closed, left = page.evaluate(
         """async () => {
             decoder.close();
@@ -334,10 +347,17 @@ def test_requests_wait_while_it_loads_and_the_worker_ends_with_the_last_handle(p
             return [count, await later, genmodelsDecoders.size];
         }"""
     )
-    assert before == 1
     assert (early, closed, left) == (2, None, 0)
-    assert not page.workers
+    wait_for_no_worker(page)
     assert not page.traffic.trouble
+
+
+def wait_for_no_worker(page) -> None:
+    """Playwright hears of the end a little later."""
+    for _ in range(100):
+        if page.workers:
+            page.wait_for_timeout(100)
+    assert not page.workers
 
 
 # What can go wrong there
@@ -355,7 +375,7 @@ def test_a_file_that_is_cut_off_is_noticed(page, open_decoder, part):
     open_decoder("gan-mnist", until="failed")
     assert page.evaluate("decoder.failure") == "The decoder was cut off while it loaded."
     assert page.evaluate("decoder.decode(new Float32Array(options.latentDim), 'drag')") is None
-    assert not page.workers
+    wait_for_no_worker(page)
     assert not page.traffic.trouble
 
 

@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .. import runs
 from ..errors import RunError
+from ..recipes import LatentRecipe
 from . import runtime, visitor
 
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
@@ -57,13 +58,10 @@ def sample_urls(run: runs.Run) -> dict[int, str]:
 
 
 def decoder(run: runs.Run) -> Decoder | None:
-    """How a browser decodes latents of a run; None where the runtime for it is not installed.
-
-    The run is one that turns latents into images.
-    """
+    """How a browser decodes a run; None where it has no latents, or npm installed no runtime."""
     from .. import weights
 
-    if not runtime.available():
+    if not isinstance(run.recipe, LatentRecipe) or not runtime.available():
         return None
     channels, height, width = run.recipe.shape
     return {
