@@ -5,17 +5,19 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from browser import serving
+from streamlit.testing.v1 import AppTest
 
-from genmodels import folders, onnx_export, pictures, runs, weights
+from genmodels import folders, latent, onnx_export, pictures, posteriors, runs, weights
 from genmodels.errors import RunError
 from genmodels.onnx_export import decoder_file
 from genmodels.runs import Run
-from genmodels.ui import components, routes, runtime
+from genmodels.ui import components, navigation, routes, runtime, shell
 
 SHIPPED = [run for run in runs.list_runs() if isinstance(run, Run)]
 SHIPPED = [run for run in SHIPPED if run.path.parent == folders.CHECKPOINTS]
@@ -412,3 +414,116 @@ def test_failures_are_told_in_a_sentence(page, open_decoder, part, answer, words
     assert page.evaluate("decoder.failure") == words
     assert page.evaluate("heard.at(-1)[2]") == "failed"
     assert not [line for line in page.traffic.trouble if "Failed to load resource" not in line]
+
+
+# On the pages
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("pages")
+    places = {name: str(folder / name) for name in ("runs", "cache", "data")}
+    with serving(folder, folders.REPOSITORY / "app.py", places) as address:
+        yield address
+
+
+def drawn(page, selector: str, size: int) -> np.ndarray:
+    """The pixels of a canvas, [size, size, 4]."""
+    values = page.eval_on_selector(
+        selector,
+        "canvas => Array.from(canvas.getContext('2d').getImageData(0, 0, canvas.width, "
+        "canvas.height).data)",
+    )
+    return np.array(values).reshape(size, size, 4)
+
+
+def decoded(run_id: str, chosen: torch.Tensor) -> np.ndarray:
+    with torch.no_grad():
+        image = weights.load_run(runs.find(run_id)).decode(chosen[None])
+    return pictures.from_floats(image.numpy())[0].astype(int)
+
+
+@needs_runtime
+@pytest.mark.parametrize("path", ["linear", "spherical"])
+def test_the_slider_decodes_the_very_place_under_the_handle(page, app, path):
+    shown = {"linear": "Straight line", "spherical": "Great circle"}[path]
+    page.goto(f"{app}/interpolate?model=gan-mnist&path={shown.replace(' ', '+')}")
+    slider = page.locator(".genmodels-slider[max='600']")  # Finer, once the decoder is there.
+    slider.wait_for()
+    page.wait_for_function("() => document.readyState === 'complete'")
+    before = page.traffic.total()
+    slider.fill("333")
+    page.wait_for_selector(".genmodels-frame[data-place='0.555']")
+    assert page.traffic.total() == before
+    model = weights.load_run(runs.find("gan-mnist"))
+    start, end = (model.sample_latents(1, seed)[0] for seed in (2, 8))
+    expected = decoded("gan-mnist", latent.between(start, end, 601, path)[333])
+    assert abs(drawn(page, ".genmodels-frame", 28)[..., :1] - expected).max() <= 2
+    slider.focus()
+    page.keyboard.press("ArrowRight")  # By frames.
+    page.wait_for_selector(".genmodels-frame[data-place='0.5716666666666667']")
+    assert page.traffic.trouble == []
+
+
+def place_shown(page) -> tuple[float, float]:
+    """The place on the map that was decoded last, once it is the one under the pointer."""
+    where = page.inner_text(".genmodels-where").replace("−", "-")  # "x 0.52 · y −1.00"
+    meant = [float(part.split()[1]) for part in where.split("·")]
+    for _ in range(100):
+        shown = page.get_attribute(".genmodels-large", "data-place") or "inf,inf"
+        x, y = map(float, shown.split(","))
+        if max(abs(x - meant[0]), abs(y - meant[1])) < 0.01:
+            return x, y
+        page.wait_for_timeout(50)
+    raise AssertionError(f"{shown} is shown, and the pointer is at {where}")
+
+
+@needs_runtime
+def test_the_map_decodes_the_very_place_and_sliders_lead_beyond_the_plane(page, app):
+    page.goto(f"{app}/map?model=vae-mnist")
+    page.wait_for_selector(".genmodels-beyond label >> nth=3")
+    page.get_by_role("button", name="Points", exact=True).click()  # Only places are under the pointer then.
+    before, large = page.traffic.total(), ".genmodels-large"
+    box = page.locator(".genmodels-plane").bounding_box()
+    page.mouse.move(box["x"] + 31, box["y"] + 77)
+    x, y = place_shown(page)
+    run = runs.find("vae-mnist")
+    stored = posteriors.stored(run)
+    assert stored
+    plane = latent.principal_plane(stored.means)
+    here = plane.latents(torch.tensor([[x, y]]))[0]
+    assert abs(drawn(page, large, 28)[..., :1] - decoded(run.id, here)).max() <= 2
+
+    slider = page.locator(".genmodels-beyond .genmodels-slider").first
+    slider.fill("40")
+    page.mouse.move(box["x"] + 31, box["y"] + 78)
+    x, y = place_shown(page)
+    components, deviations = latent.principal_components(stored.means)
+    moved = plane.latents(torch.tensor([[x, y]]))[0] + 3 * deviations[2] * components[2]
+    assert abs(drawn(page, large, 28)[..., :1] - decoded(run.id, moved)).max() <= 2
+    assert page.traffic.total() == before
+    page.mouse.down()
+    page.mouse.up()
+    page.wait_for_selector("text=, beyond the plane")
+    page.wait_for_url(lambda url: "%3B1%2C0%2C0%2C0" in url)
+    assert page.traffic.trouble == []
+
+
+@needs_runtime
+def test_a_browser_that_cannot_decode_shows_the_servers_pictures(page, app):
+    page.route("**/decoder.onnx*", lambda route: route.fulfill(status=200, body="nonsense"))
+    page.goto(f"{app}/interpolate?model=gan-mnist")
+    page.wait_for_selector("text=The pictures come from the server instead.")
+    slider = page.locator(".genmodels-slider[max='60']")
+    before = drawn(page, ".genmodels-frame", 28)
+    slider.fill("60")
+    page.wait_for_selector(".genmodels-frame[data-place='1']")
+    assert abs(drawn(page, ".genmodels-frame", 28) - before).max() > 50
+
+
+def test_a_page_says_so_where_the_server_decodes(monkeypatch, tmp_path, runs_folder):
+    monkeypatch.setattr(runtime, "PACKAGE", tmp_path)
+    shown = AppTest.from_file(str(Path(navigation.__file__)), default_timeout=60).run()
+    shown.switch_page(str(shell.page("interpolate"))).run()
+    assert not shown.exception
+    assert any("The server decodes" in caption.value for caption in shown.caption)
