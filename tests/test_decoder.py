@@ -496,6 +496,8 @@ def test_the_map_decodes_the_very_place_and_sliders_lead_beyond_the_plane(page, 
 
     slider = page.locator(".genmodels-beyond .genmodels-slider").first
     slider.fill("40")
+    page.locator(".genmodels-plane").scroll_into_view_if_needed()
+    box = page.locator(".genmodels-plane").bounding_box()
     page.mouse.move(box["x"] + 31, box["y"] + 78)
     x, y = place_shown(page)
     components, deviations = latent.principal_components(stored.means)
