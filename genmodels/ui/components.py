@@ -1,6 +1,6 @@
 """What Streamlit's own widgets cannot do: pictures that change while a handle is dragged, a grid
 of pictures to choose from, a canvas to draw on, the numbers of a latent as sliders, a map of
-pictures under the pointer, and learning curves with the samples of each moment below them.
+pictures under the pointer, learning curves with the samples of each moment below them, and lessons.
 
 Each is a component of `st.components.v2`; its JavaScript and CSS are in components/.
 """
@@ -110,6 +110,15 @@ _latent_map = component(
     js=_source("shared.js", "decoder.js", "latents.js", "map.js"),
     css=_source("shared.css", "map.css"),
 )
+
+_lessons = {
+    family: component(
+        f"genmodels_lesson_{family}",
+        js=_source("shared.js", "decoder.js", "formulas.js", "lesson.js", f"lesson_{family}.js"),
+        css=_source("shared.css", "lesson.css"),
+    )
+    for family in ("vae", "gan")
+}
 
 
 def player(
@@ -353,6 +362,17 @@ def latent_map(
         return None
     known = len(place) == 2 or (len(place) == 3 and place[2] in range(len(points)))
     return (place, moved) if known and all(abs(offset) <= 1 for offset in moved) else None
+
+
+def lesson(*, family: str, step: str, data: dict[str, Any], key: str) -> None:
+    """A step of a lesson: a figure to move by hand, and its formula with the numbers of the moment.
+
+    `step` is a name in STEPS of components/lesson_vae.js or lesson_gan.js, where it says what
+    `data` it takes. The server hears nothing.
+
+        lesson(family="gan", step="losses", data={}, key="lesson-losses")
+    """
+    _lessons[family](key=key, data={"step": step} | data)
 
 
 def _numbers(said: Any) -> list[float] | None:

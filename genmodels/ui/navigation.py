@@ -10,6 +10,8 @@ from genmodels.ui import shell, training_view
 PAGES = (
     ("", "home", "Home", "home"),
     ("", "train", "Train", "model_training"),
+    ("How it works", "vae", "VAE, step by step", "school"),
+    ("How it works", "gan", "GAN, step by step", "school"),
     ("Explore", "sample", "Sample", "grid_view"),
     ("Explore", "interpolate", "Interpolate", "linear_scale"),
     ("Explore", "reconstruct", "Reconstruct", "compare"),
