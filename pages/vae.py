@@ -11,7 +11,7 @@ STEPS = (
         "on a map of codes. The **decoder** draws a picture from any place z of that map. The "
         "encoder does not give one place but a small region: a bell with a middle μ and a width "
         "σ. This region is the **posterior**. Choose a picture, then drag z.",
-        lessons.posteriors,
+        lessons.typical,
     ),
     Step(
         "ELBO",

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from .. import pictures
+from .. import pictures, posteriors
 from ..evaluation import results
 from ..runs import Run
 from . import components, map_view, routes, shared
@@ -68,10 +68,10 @@ def plane() -> dict[str, Any]:
     }
 
 
-def posteriors() -> dict[str, Any]:
+def typical() -> dict[str, Any]:
     """Ten pictures that the model draws itself, and the posterior of each, besides its plane."""
     run = _shipped(PLANE)
-    return plane() | {"pictures": _posteriors(_stamp(run), run)}
+    return plane() | {"pictures": _typical(_stamp(run), run)}
 
 
 def losses() -> dict[str, Any]:
@@ -90,7 +90,7 @@ def shares() -> dict[str, Any]:
     """How the samples of the models of digits fall into the classes, as far as it was measured."""
     models = []
     for run in _found("gan-mnist", "vae-mnist"):
-        for entry in results.results(run):
+        for entry in results(run):
             if entry["metric"] == "classes":
                 words = f"{entry['value']} of {len(entry['shares'])} classes covered"
                 rows = list(entry["shares"].items())
@@ -102,7 +102,7 @@ def distances() -> dict[str, Any]:
     """The Fréchet distances of the models that ship, by the features they were measured on."""
     groups: dict[str, dict[str, Any]] = {}
     for run in _found("gan-mnist", "vae-mnist", PLANE, "gan-imagenette", "vae-imagenette"):
-        for entry in results.results(run):
+        for entry in results(run):
             if entry["metric"] != "frechet" or not entry.get("floor"):
                 continue
             group = groups.setdefault(entry["title"], {"rows": [], "floor": entry["floor"]})
@@ -151,14 +151,22 @@ def _tiles(fingerprint: str, _run: Run) -> components.Sheet:
 
 
 @st.cache_data(max_entries=2, show_spinner="Encoding ten pictures")
-def _posteriors(fingerprint: str, _run: Run) -> list[dict[str, Any]]:
-    """The class means decoded, and what the encoder says of these pictures."""
+def _typical(fingerprint: str, _run: Run) -> list[dict[str, Any]]:
+    """A typical latent of each class decoded, and what the encoder says of these pictures."""
     import torch
 
     model = shared.model_of(_run)
-    means = _run.latents()["class_means"]
+    stored = posteriors.stored(_run)
+    if stored is None:
+        return []
+    labels = torch.tensor(stored.labels)
+    groups = {name: stored.means[labels == at] for at, name in enumerate(stored.classes)}
+    # A class may lie in several places, and its mean in none of them: so the medoid.
+    medoids = {
+        name: group[torch.cdist(group, group).sum(0).argmin()] for name, group in groups.items()
+    }
     with torch.inference_mode():
-        images = model.decode(torch.tensor(list(means.values())))
+        images = model.decode(torch.stack(list(medoids.values())))
         mean, log_variance = model.encode(images)
     deviation = (0.5 * log_variance).exp()
     return [
@@ -168,5 +176,5 @@ def _posteriors(fingerprint: str, _run: Run) -> list[dict[str, Any]]:
             "mean": mean[at].tolist(),
             "deviation": deviation[at].tolist(),
         }
-        for at, (name, picture) in enumerate(zip(means, shared.as_pictures(images), strict=True))
+        for at, (name, picture) in enumerate(zip(medoids, shared.as_pictures(images), strict=True))
     ]
