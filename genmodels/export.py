@@ -184,7 +184,7 @@ def _ends(run: Run, model: Any) -> list[tuple[str, Tensor]]:
     if len(means) < 2:
         return [(f"seed {seed}", model.sample_latents(1, seed)[0]) for seed in ENDS]
     places = ENDS if len(means) > max(ENDS) else (0, -1)
-    return [(f"the mean of {means[at][0]}", torch.tensor(means[at][1])) for at in places]
+    return [(f"the mean of class {means[at][0]}", torch.tensor(means[at][1])) for at in places]
 
 
 def _curves(run: Run, place: str, version: str) -> dict[str, Any]:
