@@ -114,6 +114,7 @@ class Tab:
         self.page = page
         self.requests = []
         self.messages = 0
+        page.set_default_timeout(120_000)  # The first to ask for a decoder waits for its export.
         page.on("request", self._note)
         page.on("websocket", self._listen)
 
@@ -132,6 +133,7 @@ class Tab:
         await self.page.wait_for_function(READY)
         await self.page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
         await asyncio.sleep(WARM)  # The last of its requests.
+        assert self.requests and self.messages, "nothing is counted, so a zero would say nothing"
 
     @contextlib.asynccontextmanager
     async def moving(self, target: "Locator", way: Way, press: bool) -> AsyncIterator[None]:
@@ -208,6 +210,7 @@ async def slowed(browser: "Browser") -> AsyncIterator[None]:
     brake = subprocess.Popen([sys.executable, "-c", BRAKE, str(SLOWER), *map(str, processes)])
     try:
         yield
+        assert brake.poll() is None, "nothing was slowed"
     finally:
         brake.terminate()
         brake.wait()
@@ -317,7 +320,15 @@ async def measure_all(address: str, process: int, seconds: float) -> dict[str, A
     results = []
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        print(f"Chromium {browser.version}, onnxruntime-web {runtime.version()}, one thread")
+        conditions = {
+            "chromium": browser.version,
+            "onnxruntime-web": runtime.version(),
+            "cores": os.cpu_count(),
+            "load": round(os.getloadavg()[0], 1),  # More than 0.5, and the numbers are too low.
+            "seconds": seconds,
+            "slower": SLOWER,
+        }
+        print(", ".join(f"{name} {value}" for name, value in conditions.items()))
         for run in found:
             if isinstance(run.recipe, LatentRecipe):
                 results.append(await measure(browser, address, run, seconds))
@@ -329,7 +340,7 @@ async def measure_all(address: str, process: int, seconds: float) -> dict[str, A
         )
         tell_traffic("server", server["tabs"])
         await browser.close()
-    return {"slower": SLOWER, "seconds": seconds, "runs": results, "server": server}
+    return {**conditions, "runs": results, "server": server}
 
 
 def main(arguments: list[str]) -> int:
