@@ -482,7 +482,9 @@ def place_shown(page) -> tuple[float, float]:
 def test_the_map_decodes_the_very_place_and_sliders_lead_beyond_the_plane(page, app):
     page.goto(f"{app}/map?model=vae-mnist")
     page.wait_for_selector(".genmodels-beyond label >> nth=3")
-    page.get_by_role("button", name="Points", exact=True).click()  # Only places are under the pointer then.
+    page.get_by_role(
+        "button", name="Points", exact=True
+    ).click()  # Only places are under the pointer then.
     before, large = page.traffic.total(), ".genmodels-large"
     box = page.locator(".genmodels-plane").bounding_box()
     page.mouse.move(box["x"] + 31, box["y"] + 77)
