@@ -80,7 +80,7 @@ def test_a_class_opens_what_the_teacher_composed(page, tmp_path):
     places = {name: str(tmp_path / name) for name in ("runs", "cache", "data")}
     with serving(tmp_path, folders.REPOSITORY / "app.py", places) as server:
         page.goto(f"{server}/sample?seed=7&model=gan-mnist")
-        page.get_by_text("Lesson link").click()
+        page.get_by_role("button", name="Lesson link").click()
         task = page.get_by_role("textbox", name="Task")
         task.fill("Which <b>digit</b> is missing?")
         task.press("Control+Enter")

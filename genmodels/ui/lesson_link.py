@@ -60,27 +60,33 @@ def _forget() -> None:
 
 def offer(page: str) -> None:
     """A button that makes a link to the page as it is now, for a class."""
-    if page not in CONTROLS:
-        return
-    with st.popover("Lesson link", icon=":material/qr_code_2:", key="lesson-link"):
+    if page in CONTROLS and st.button(
+        "Lesson link", icon=":material/qr_code_2:", key="lesson-link"
+    ):
+        _compose(page)
+
+
+@st.dialog("Lesson link", width="large", icon=":material/qr_code_2:")
+def _compose(page: str) -> None:
+    names = CONTROLS[page]
+    form, code = st.columns(2, gap="medium")
+    with form:
         st.markdown("A link to this page **as it is now**, with a task, for the class to open.")
         task = st.text_area("Task", max_chars=LONGEST_TASK, key="lesson-task")
-        names = CONTROLS[page]
         hidden = st.multiselect(
             "Hide", list(names), format_func=lambda key: names[key], key="lesson-hide"
         )
-        query = {name: st.query_params.get_all(name) for name in st.query_params}
-        link = address(st.context.url or "", query, task, hidden)
+    query = {name: st.query_params.get_all(name) for name in st.query_params}
+    link = address(st.context.url or "", query, task, hidden)
+    with code:
         if len(link) > LONGEST_LINK:
             st.error("This link is too long for a QR code; shorten the task.")
             return
-        code = segno.make(link, error="l", micro=False)
-        st.image(
-            code.svg_inline(scale=8, border=4, light="#fff", dark="#000"),
-            width="stretch",
-            alt="QR code of the link below",
+        drawn = segno.make(link, error="l", micro=False).svg_inline(
+            scale=8, border=4, light="#fff", dark="#000"
         )
-        st.code(link, language=None, wrap_lines=True)
+        st.image(drawn, width="stretch", alt="QR code of the link below")
+    st.code(link, language=None, wrap_lines=True)
 
 
 def address(url: str, query: dict[str, list[str]], task: str, hidden: list[str]) -> str:
