@@ -110,7 +110,18 @@ _curves = component(
     isolate_styles=False,
 )
 _traversals = component("genmodels_traversals", js=script("traversals"), css=style("traversals"))
+_tour = component(
+    "genmodels_tour",
+    js=_source("shared.js", "tour.js"),
+    css=_source("shared.css", "tour.css"),
+)
 _latent_map = component("genmodels_latent_map", js=script("map"), css=style("map"))
+
+
+def tour_invitation(text: str) -> bool:
+    """Asks whether one wants the tour, unless this browser was asked before; then a small button
+    is left. True once it was pressed."""
+    return bool(_tour(key="tour-invitation", data={"text": text}, on_start_change=_nothing).start)
 
 
 def player(
