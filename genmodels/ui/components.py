@@ -1,6 +1,7 @@
 """What Streamlit's own widgets cannot do: pictures that change while a handle is dragged, a grid
 of pictures to choose from, a canvas to draw on, the numbers of a latent as sliders, a map of
-pictures under the pointer, and learning curves with the samples of each moment below them.
+pictures under the pointer, learning curves with the samples of each moment below them, and a GAN
+and a VAE that learn points in the browser.
 
 Each is a component of `st.components.v2`; its JavaScript and CSS are in components/.
 """
@@ -73,6 +74,27 @@ class Sheet(TypedDict):
     width: int
 
 
+class Playground(TypedDict):
+    """What learns which points, and how.
+
+    `model` is "gan", "vae" or "both"; `points` a name of DISTRIBUTIONS in distributions.js, or
+    "drawn". The rates are Adam's, of D, of G and of the VAE. `variance` is the decoder's,
+    `kl_weight` the KL term's share of the loss. Another `turn` begins anew.
+    """
+
+    model: str
+    points: str
+    seed: int
+    saturating: bool
+    rate_d: float
+    rate_g: float
+    rate: float
+    latents: int
+    variance: float
+    kl_weight: float
+    turn: int
+
+
 def _source(*names: str) -> str:
     # Streamlit loads one script and one style sheet per component, so parts are joined here.
     return "\n".join((FOLDER / name).read_text() for name in names)
@@ -109,6 +131,13 @@ _latent_map = component(
     "genmodels_latent_map",
     js=_source("shared.js", "decoder.js", "latents.js", "map.js"),
     css=_source("shared.css", "map.css"),
+)
+_playground = component(
+    "genmodels_playground",
+    js=_source(
+        "shared.js", "network.js", "distributions.js", "learners.js", "scenes.js", "playground.js"
+    ),
+    css=_source("shared.css", "playground.css"),
 )
 
 
@@ -353,6 +382,14 @@ def latent_map(
         return None
     known = len(place) == 2 or (len(place) == 3 and place[2] in range(len(points)))
     return (place, moved) if known and all(abs(offset) <= 1 for offset in moved) else None
+
+
+def playground(settings: Playground, key: str) -> None:
+    """A GAN, a VAE, or both, that learn points of the plane in the browser, when told to.
+
+    Rates, loss, variance and KL weight change what goes on; the other settings begin anew.
+    """
+    _playground(key=key, data=dict(settings))
 
 
 def _numbers(said: Any) -> list[float] | None:

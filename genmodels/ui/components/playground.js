@@ -10,6 +10,8 @@ export default (component) => show(component, buildPlayground);
 
 function buildPlayground(place) {
   const button = (text) => el("button", { type: "button", class: "genmodels-button" }, text);
+  const play = button("Play");
+  play.classList.add("genmodels-main");
   const turns = {
     step: button("Step"), discriminate: button("D’s turn"), generate: button("G’s turn"),
   };
@@ -19,14 +21,13 @@ function buildPlayground(place) {
   const fast = el("output");
   const words = el("p", { class: "genmodels-words", role: "status" });
   const sides = el("div", { class: "genmodels-sides" });
-  const play = playToggle();
   const root = el(
     "div",
     { class: "genmodels-root genmodels-playground" },
     el(
       "div",
       { class: "genmodels-controls", role: "group", "aria-label": "Training" },
-      play.button, ...Object.values(turns), reset, clear,
+      play, ...Object.values(turns), reset, clear,
       el("label", { class: "genmodels-speed" }, "Speed", speed.input, fast),
     ),
     words,
@@ -40,36 +41,21 @@ function buildPlayground(place) {
   let shown = points; // the first of them
   let modes = [];
   let views = [];
+  let running = false;
   let frame = 0;
+  let frames = 0;
   let painting = 0; // milliseconds that the last one took
 
-  /** The button; training goes by animation frames, which a hidden page does not get. */
-  function playToggle() {
-    const { button } = playButton({ advance: () => false, pause: () => 0 });
-    const icon = button.querySelector("path");
-    const toggle = {
-      button,
-      on: false,
-      set(on) {
-        toggle.on = on && points.length >= 2 * FEWEST;
-        icon.setAttribute("d", toggle.on ? PAUSE : PLAY);
-        button.setAttribute("aria-label", toggle.on ? "Pause" : "Play");
-        button.title = toggle.on ? "Pause" : "Play";
-        words.setAttribute("aria-live", toggle.on ? "off" : "polite");
-        cancelAnimationFrame(frame);
-        if (toggle.on) frame = requestAnimationFrame(tick);
-        else if (settings) tell();
-      },
-    };
-    // Its own clicks would count time, not frames.
-    button.addEventListener("click", (event) => {
-      event.stopImmediatePropagation();
-      toggle.set(!toggle.on);
-    }, true);
-    return toggle;
+  /** Training goes by animation frames, which a hidden page does not get. */
+  function run(on) {
+    running = on && points.length >= 2 * FEWEST;
+    play.textContent = running ? "Pause" : "Play";
+    words.setAttribute("aria-live", running ? "off" : "polite");
+    cancelAnimationFrame(frame);
+    if (running) frame = requestAnimationFrame(tick);
+    else tell();
   }
 
-  let frames = 0;
   function tick() {
     const started = performance.now();
     const until = started + Math.max(2, BUDGET - painting);
@@ -112,12 +98,12 @@ function buildPlayground(place) {
       words.textContent = step + views.map((view) => view.learner.now(shown)).join(" ");
     }
     const few = points.length < 2 * FEWEST;
-    for (const node of [play.button, ...Object.values(turns)]) node.disabled = few;
+    for (const node of [play, ...Object.values(turns)]) node.disabled = few;
   }
 
   for (const [move, node] of Object.entries(turns)) {
     node.addEventListener("click", () => {
-      play.set(false);
+      run(false);
       const said = views
         .filter((view) => move in view.learner)
         .map(({ learner, history }) => {
@@ -130,13 +116,14 @@ function buildPlayground(place) {
       words.textContent = said.join(" ");
     });
   }
+  play.addEventListener("click", () => run(!running));
   reset.addEventListener("click", () => {
-    play.set(false);
+    run(false);
     restart();
   });
   clear.addEventListener("click", () => {
     drawn = [];
-    play.set(false);
+    run(false);
     restart();
   });
   speed.input.addEventListener("input", sayFast);
@@ -215,7 +202,7 @@ function buildPlayground(place) {
     stage.addEventListener("keydown", (event) => {
       if (event.key !== " ") return;
       event.preventDefault(); // the page must not scroll as well
-      play.set(!play.on);
+      run(!running);
     });
     drawOn(stage);
     return {
@@ -281,7 +268,7 @@ function buildPlayground(place) {
     }
   }
 
-  const watcher = new ResizeObserver(() => settings && !play.on && paint());
+  const watcher = new ResizeObserver(() => settings && !running && paint());
   watcher.observe(sides);
 
   function update({ data }) {
@@ -292,7 +279,7 @@ function buildPlayground(place) {
     sayFast();
     const anew = ["model", "points", "seed", "latents"].some((name) => before?.[name] !== data[name]);
     if (anew || before.turn !== data.turn) {
-      play.set(false);
+      run(false);
       restart();
     } else paint();
   }
