@@ -40,9 +40,7 @@ def choose_gan() -> tuple[bool, float, float]:
         help="Both say: get a high D(G(z)). The second one hardly pushes where D is sure.",
     )
     rates = [
-        st.select_slider(
-            f"Learning rate of {name}", RATES, "0.001", key=key, bind="query-params"
-        )
+        st.select_slider(f"Learning rate of {name}", RATES, "0.001", key=key, bind="query-params")
         for name, key in (("D", "rate_d"), ("G", "rate_g"))
     ]
     return loss == SATURATING, float(rates[0]), float(rates[1])
@@ -77,7 +75,7 @@ def choose_vae() -> tuple[int, float, float, float]:
 shared.heading(
     "Live training",
     "Two small networks learn to make points like the **real** ones. Press **Play**. It is no "
-    "film: the training runs in your browser, and every setting acts on it at once.",
+    "film: the training runs in your browser. Learning rates and losses act on it at once.",
 )
 stage, side = st.columns([7, 2], gap="large")
 with side:
@@ -161,8 +159,8 @@ with right:
     st.markdown(
         "1. **Go slowly.** Press D’s turn ten times, then G’s turn ten times. Watch the colours "
         "move, then the points.\n"
-        "2. **Break it.** Press Mode collapse, then Play. G runs to one place, D follows, and G "
-        "runs on. Then give D its learning rate back.\n"
+        "2. **Break it.** Press Mode collapse, then Play. G crowds into a few places and misses "
+        "the other modes. Then turn the rate of D up: does G find them?\n"
         "3. **Compare.** Choose Both and Two moons. What does a VAE put between the moons, and "
         "what a GAN?"
     )

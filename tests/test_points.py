@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -35,13 +36,13 @@ def javascript(code: str):
 
 def weights_of(sizes: list[int], seed: int) -> list[float]:
     rng = torch.Generator().manual_seed(seed)
-    count = sum(a * b + b for a, b in zip(sizes, sizes[1:], strict=False))
+    count = sum(a * b + b for a, b in pairwise(sizes))
     return (0.5 * torch.randn(count, generator=rng, dtype=torch.float64)).tolist()
 
 
 def in_torch(sizes: list[int], weights: list[float]) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+    for inputs, outputs in pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(0.2)]
     network = nn.Sequential(*layers[:-1]).double()
     nn.utils.vector_to_parameters(torch.tensor(weights).double(), network.parameters())
@@ -88,7 +89,8 @@ def test_a_gan_learns_in_the_browser_as_in_torch(steps, saturating):
         SETTING
         + f"const told = {json.dumps(told)};"
         + """
-        const [generator, discriminator] = told.shapes.map((sizes, i) => made(sizes, told.begins[i]));
+        const [generator, discriminator] = told.begins.map(
+          (weights, index) => made(told.shapes[index], weights));
         const gan = { generator, discriminator };
         const losses = told.real.map((real, step) => [
           discriminatorStep(gan, flat(real), flat(told.first[step]), 0.002),
@@ -314,7 +316,7 @@ def test_turns_steps_and_the_keyboard_train_without_the_server(page, server):
     open_page(page, f"{server}/?model=both&points=ring", CANVAS)
     words = page.locator(".genmodels-words")
     assert "Untrained" in words.inner_text()
-    assert page.get_by_role("img", name="GAN after 0 steps").is_visible()
+    assert page.get_by_role("img", name="GAN, step 0.").is_visible()
     heard = page.traffic.total()
 
     before = pixels(page, f"{CANVAS} >> nth=0")
@@ -325,7 +327,7 @@ def test_turns_steps_and_the_keyboard_train_without_the_server(page, server):
     assert words.inner_text().startswith("G learnt")
     page.get_by_role("button", name="Step", exact=True).click()
     assert "The VAE learnt" in words.inner_text()
-    assert page.get_by_role("img", name="VAE after 1 steps").is_visible()
+    assert page.get_by_role("img", name="VAE, step 1.").is_visible()
 
     stage = page.locator(".genmodels-stage").first
     stage.press("Space")

@@ -129,7 +129,7 @@ function buildPlayground(place) {
   speed.input.addEventListener("input", sayFast);
 
   function sayFast() {
-    fast.textContent = `${speed.index + 1} a frame`;
+    fast.textContent = `${speed.index + 1} steps a frame`;
     speed.input.setAttribute("aria-valuetext", `${speed.index + 1} steps a frame`);
   }
 
@@ -221,7 +221,7 @@ function buildPlayground(place) {
           ...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))),
         );
         const said = facts.map(([name, value]) => `${name}: ${value}`).join(". ");
-        canvas.setAttribute("aria-label", `${NAMES[kind]} after ${learner.steps} steps. ${said || "No points yet"}.`);
+        canvas.setAttribute("aria-label", `${NAMES[kind]}, step ${learner.steps}. ${said || "No points yet"}.`);
         chart.setAttribute("aria-label", `Losses of ${learner.curves.join(" and ")} over the steps`);
         latents.setAttribute("aria-label", `Posteriors of ${ELLIPSES} points over the prior`);
       },

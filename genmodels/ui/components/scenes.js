@@ -196,7 +196,8 @@ function lossHistory() {
       const easel = prepare(canvas);
       if (!easel) return;
       const { context, width, height } = easel;
-      const values = moments.flatMap(([, ...losses]) => losses);
+      // The first losses may be a hundred times the later ones: they leave the chart.
+      const values = moments.slice(moments.length / 10).flatMap(([, ...losses]) => losses);
       const [low, high] = [Math.min(0, ...values), Math.max(0.1, ...values)];
       const down = (value) => 8 + (1 - (value - low) / (high - low)) * (height - 30);
       const end = moments.at(-1)?.[0] ?? 1;
@@ -206,7 +207,8 @@ function lossHistory() {
       context.strokeStyle = colours.line;
       context.textAlign = "right";
       context.textBaseline = "middle";
-      for (const value of new Set([low, 0, high])) {
+      const far = (value) => !value || Math.abs(down(value) - down(0)) > 14; // or labels overlap
+      for (const value of new Set([low, 0, high].filter(far))) {
         context.fillText(number(value), 34, down(value));
         context.beginPath();
         context.moveTo(40, down(value));
@@ -214,6 +216,9 @@ function lossHistory() {
         context.stroke();
       }
       context.fillText(`step ${end.toLocaleString("en")}`, width - 8, height - 8);
+      context.beginPath();
+      context.rect(40, 4, width - 40, height - 22);
+      context.clip();
       [colours.real, colours.made].forEach((colour, index) => {
         context.strokeStyle = colour;
         context.lineWidth = 2;
