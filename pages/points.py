@@ -87,7 +87,8 @@ with side:
         list(POINTS),
         key="points",
         bind="query-params",
-        help="To draw your own, choose “Drawn by hand” and paint on the picture.",
+        help="To draw your own with a mouse or a finger, choose “Drawn by hand” and "
+        "paint on the picture.",
     )
     seed = st.number_input(
         "Seed",

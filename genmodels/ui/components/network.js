@@ -32,8 +32,8 @@ function forward({ sizes, weights }, input) {
     for (let row = 0; row < count; row++) {
       for (let out = 0; out < outputs; out++) {
         let sum = weights[biases + out];
-        const from = start + out * inputs;
-        for (let index = 0; index < inputs; index++) sum += weights[from + index] * x[row * inputs + index];
+        const [from, at] = [start + out * inputs, row * inputs];
+        for (let index = 0; index < inputs; index++) sum += weights[from + index] * x[at + index];
         y[row * outputs + out] = hidden && sum < 0 ? SLOPE * sum : sum;
       }
     }
@@ -58,10 +58,10 @@ function backward({ sizes, weights, gradient }, layers, ofOutput) {
         const place = row * outputs + out;
         const slope = hidden && y[place] < 0 ? SLOPE * above[place] : above[place];
         gradient[biases + out] += slope;
-        const from = start + out * inputs;
+        const [from, at] = [start + out * inputs, row * inputs];
         for (let index = 0; index < inputs; index++) {
-          gradient[from + index] += slope * x[row * inputs + index];
-          below[row * inputs + index] += slope * weights[from + index];
+          gradient[from + index] += slope * x[at + index];
+          below[at + index] += slope * weights[from + index];
         }
       }
     }

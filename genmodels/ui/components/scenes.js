@@ -200,7 +200,7 @@ function lossHistory() {
       const values = moments.slice(moments.length / 10).flatMap(([, ...losses]) => losses);
       const [low, high] = [Math.min(0, ...values), Math.max(0.1, ...values)];
       const down = (value) => 8 + (1 - (value - low) / (high - low)) * (height - 30);
-      const end = moments.at(-1)?.[0] ?? 1;
+      const end = moments.at(-1)?.[0] ?? 0;
       const across = (step) => 40 + (step / end) * (width - 48);
       context.font = `12px ${colours.font}`;
       context.fillStyle = colours.text;
