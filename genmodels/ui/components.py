@@ -1,6 +1,7 @@
 """What Streamlit's own widgets cannot do: pictures that change while a handle is dragged, a grid
 of pictures to choose from, a canvas to draw on, the numbers of a latent as sliders, a map of
-pictures under the pointer, and learning curves with the samples of each moment below them.
+pictures under the pointer, learning curves with the samples of each moment below them, and a GAN
+and a VAE that learn points in the browser.
 
 Each is a component of `st.components.v2`; its JavaScript and CSS are in components/.
 """
@@ -73,6 +74,27 @@ class Sheet(TypedDict):
     width: int
 
 
+class Playground(TypedDict):
+    """What learns which points, and how.
+
+    `model` is "gan", "vae" or "both"; `points` a name of DISTRIBUTIONS in distributions.js, or
+    "drawn". The rates are Adam's, of D, of G and of the VAE. `variance` is the decoder's,
+    `kl_weight` the KL term's share of the loss. Another `turn` begins anew.
+    """
+
+    model: str
+    points: str
+    seed: int
+    saturating: bool
+    rate_d: float
+    rate_g: float
+    rate: float
+    latents: int
+    variance: float
+    kl_weight: float
+    turn: int
+
+
 PARTS = {
     "player": ["decoder.js", "latents.js"],
     "grid": [],
@@ -80,6 +102,8 @@ PARTS = {
     "curves": ["chart.js", "samples.js"],
     "traversals": [],
     "map": ["decoder.js", "latents.js"],
+    "tour": [],
+    "playground": ["network.js", "distributions.js", "learners.js", "scenes.js"],
 }
 """Of each component, what its script is made of beside shared.js and its own file."""
 
@@ -110,12 +134,9 @@ _curves = component(
     isolate_styles=False,
 )
 _traversals = component("genmodels_traversals", js=script("traversals"), css=style("traversals"))
-_tour = component(
-    "genmodels_tour",
-    js=_source("shared.js", "tour.js"),
-    css=_source("shared.css", "tour.css"),
-)
+_tour = component("genmodels_tour", js=script("tour"), css=style("tour"))
 _latent_map = component("genmodels_latent_map", js=script("map"), css=style("map"))
+_playground = component("genmodels_playground", js=script("playground"), css=style("playground"))
 
 
 def tour_invitation(text: str) -> bool:
@@ -463,6 +484,14 @@ def map_data(
         "offsets": list(offsets),
         "decoder": decoder,
     }
+
+
+def playground(settings: Playground, key: str) -> None:
+    """A GAN, a VAE, or both, that learn points of the plane in the browser, when told to.
+
+    Rates, loss, variance and KL weight change what goes on; the other settings begin anew.
+    """
+    _playground(key=key, data=dict(settings))
 
 
 def _numbers(said: Any) -> list[float] | None:

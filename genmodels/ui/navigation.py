@@ -10,6 +10,7 @@ from genmodels.ui import lesson_link, shell, tour, training_view
 PAGES = (
     ("", "home", "Home", "home"),
     ("", "train", "Train", "model_training"),
+    ("How it works", "points", "Live training", "scatter_plot"),
     ("Explore", "sample", "Sample", "grid_view"),
     ("Explore", "interpolate", "Interpolate", "linear_scale"),
     ("Explore", "reconstruct", "Reconstruct", "compare"),
