@@ -49,10 +49,14 @@ READY = """() => {
     return decoder?.progress.state === "ready";
 }"""
 
-# Frames of the screen a second, and those of them before which a new picture was decoded.
+# Frames of the screen a second, those of them before which the mouse moved, and those before which
+# a new picture was decoded.
 WATCH = """(canvas, seconds) => new Promise((resolve) => {
     const started = performance.now();
-    let [frames, drawn, fresh, place] = [0, 0, false, canvas.dataset.place];
+    let [frames, moved, drawn, moves, fresh] = [0, 0, 0, false, false];
+    let { place } = canvas.dataset;
+    const move = () => { moves = true; };
+    addEventListener("pointermove", move, true);
     const observer = new MutationObserver(() => {
         fresh ||= canvas.dataset.place !== place;
         place = canvas.dataset.place;
@@ -60,12 +64,14 @@ WATCH = """(canvas, seconds) => new Promise((resolve) => {
     observer.observe(canvas, { attributes: true, attributeFilter: ["data-place"] });
     requestAnimationFrame(function tick() {
         frames += 1;
+        moved += moves;
         drawn += fresh;
-        fresh = false;
+        moves = fresh = false;
         const passed = (performance.now() - started) / 1000;
         if (passed < seconds) return requestAnimationFrame(tick);
         observer.disconnect();
-        resolve({ drawn: drawn / passed, screen: frames / passed });
+        removeEventListener("pointermove", move, true);
+        resolve({ drawn: drawn / passed, moved: moved / passed, screen: frames / passed });
     });
 })"""
 
@@ -276,12 +282,8 @@ def tell(result: dict[str, Any]) -> None:
     """A model's numbers, a line each."""
     run = result["run"]
     for page in ("player", "map"):
-        full, slower = result[page]["full"], result[page]["slower"]
-        print(
-            f"{run}, {page}: {full['drawn']:.1f} decoded frames/s of the screen's "
-            f"{full['screen']:.1f}; {SLOWER} times slower {slower['drawn']:.1f} of "
-            f"{slower['screen']:.1f}"
-        )
+        full, slower = (tell_frames(result[page][speed]) for speed in ("full", "slower"))
+        print(f"{run}, {page}: {full}; {SLOWER} times slower {slower}")
     full, slower = result["worker"]["full"], result["worker"]["slower"]
     print(
         f"{run}, worker alone: {full:.0f} pictures/s; slower {slower:.0f}, "
@@ -293,6 +295,13 @@ def tell(result: dict[str, Any]) -> None:
     )
     print(f"{run}, loaded: {'; '.join(parts)}")
     tell_traffic(run, [drag for page in ("player", "map") for drag in result[page].values()])
+
+
+def tell_frames(rates: dict[str, float]) -> str:
+    return (
+        f"{rates['drawn']:.1f} decoded frames/s ({rates['moved']:.1f} with a move of the mouse, "
+        f"{rates['screen']:.1f} in all)"
+    )
 
 
 def tell_traffic(name: str, drags: list[dict[str, float]]) -> None:
@@ -338,7 +347,7 @@ async def measure_all(address: str, process: int, seconds: float) -> dict[str, A
             f"server, {PEOPLE} sessions and {TABS} tabs open: {server['idle']:.3f} CPU seconds a "
             f"second; while the tabs are dragged {server['dragging']:.3f}"
         )
-        tell_traffic("server", server["tabs"])
+        tell_traffic("these tabs", server["tabs"])
         await browser.close()
     return {**conditions, "runs": results, "server": server}
 
