@@ -1,5 +1,10 @@
 # Serves the app on port 8501 as user 1000, on the shipped checkpoints; a Hugging Face Docker
 # Space runs it as it is. Volumes: /data (data sets), /runs, /cache.
+FROM node:22-slim AS npm
+WORKDIR /npm
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --ignore-scripts --no-audit --no-fund
+
 FROM python:3.12-slim
 
 RUN useradd --create-home --uid 1000 user \
@@ -9,6 +14,12 @@ WORKDIR /home/user/app
 COPY requirements.txt .
 RUN pip install --no-cache-dir -r requirements.txt
 COPY . .
+COPY --from=npm /npm/node_modules/onnxruntime-web/package.json node_modules/onnxruntime-web/
+COPY --from=npm \
+    /npm/node_modules/onnxruntime-web/dist/ort.wasm.min.mjs \
+    /npm/node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.mjs \
+    /npm/node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.wasm \
+    node_modules/onnxruntime-web/dist/
 USER user
 ENV GENMODELS_DATA=/data GENMODELS_RUNS=/runs GENMODELS_CACHE=/cache
 EXPOSE 8501

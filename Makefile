@@ -1,13 +1,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
+NPM := node_modules/.package-lock.json
 
 .PHONY: app test check bench
 
-app: .venv/app  ## the app, on this machine only, training allowed
+app: .venv/app $(NPM)  ## the app, on this machine only, training allowed
 	GENMODELS_TRAINING=$${GENMODELS_TRAINING:-open} \
 	$(BIN)/streamlit run app.py --server.address localhost
 
-test: .venv/dev check  ## all tests; those that need a browser or data say so where they skip
+test: .venv/dev $(NPM) check  ## all tests; those that need a browser or data say so where they skip
 	$(BIN)/pytest
 
 check: .venv/dev  ## style and types
@@ -25,6 +26,14 @@ bench: .venv/dev  ## training throughput against bare steps; the distance agains
 .venv/app: requirements.txt | .venv/bin/python
 	$(BIN)/pip install -r requirements.txt
 	touch $@
+
+$(NPM): package-lock.json  # what browsers decode with
+	@if ! command -v npm > /dev/null; then \
+		echo "npm is not here: the server will decode, not the browsers."; \
+	else \
+		npm ci --ignore-scripts --no-audit --no-fund \
+		|| echo "npm could not install: the server will decode, not the browsers."; \
+	fi
 
 .venv/dev: requirements-dev.txt .venv/app
 	$(BIN)/pip install -r requirements-dev.txt

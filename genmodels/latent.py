@@ -83,11 +83,18 @@ def principal_plane(latents: Tensor) -> Plane:
     components, of length 1; of two-dimensional latents the plane that they lie in, as it is."""
     if latents.shape[1] == 2:
         return Plane(torch.zeros(2), torch.eye(2))
-    mean = latents.mean(0)
-    components = torch.linalg.svd((latents - mean).double(), full_matrices=False)[2][:2]
+    return Plane(latents.mean(0), principal_components(latents)[0][:2])
+
+
+def principal_components(latents: Tensor) -> tuple[Tensor, Tensor]:
+    """The principal components of latents [n, latent_dim], each of length 1, those of the greatest
+    variance first: [min(n, latent_dim), latent_dim]; and the standard deviations along them."""
+    centred = (latents - latents.mean(0)).double()
+    _, lengths, components = torch.linalg.svd(centred, full_matrices=False)
     # Of each component's two directions the one whose largest number is positive.
     largest = components.gather(1, components.abs().argmax(1, keepdim=True))
-    return Plane(mean, (components * largest.sign()).float())
+    deviations = lengths / max(1, len(latents) - 1) ** 0.5
+    return (components * largest.sign()).float(), deviations.float()
 
 
 def held_variance(plane: Plane, latents: Tensor) -> float:

@@ -4,7 +4,7 @@ import streamlit as st
 from torch import inference_mode
 
 from genmodels import figures, latent, pictures
-from genmodels.ui import components, shared
+from genmodels.ui import components, routes, shared
 from genmodels.ui.endpoints import choose_latent
 
 FRAMES = 61
@@ -52,7 +52,10 @@ with stage:
         caption_end="B",
         key="player",
         display_width=448,
+        way={"start": start.tolist(), "end": end.tolist(), "path": path},
+        decoder=routes.decoder(run),
     )
+    shared.tell_who_decodes()
 st.markdown(f"**The walk in {STRIP} steps**")
 factor = max(1, 96 // frames.shape[1])
 row = pictures.enlarge(pictures.sprite(strip, STRIP), factor)

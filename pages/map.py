@@ -6,7 +6,7 @@ from genmodels import figures, posteriors, tsne
 from genmodels.latent import LatentError
 from genmodels.posteriors import Stored
 from genmodels.runs import Run
-from genmodels.ui import components, endpoints, map_view, shared, shell
+from genmodels.ui import components, endpoints, map_view, routes, shared, shell
 from genmodels.ui.map_view import Map
 
 TSNE = """
@@ -59,7 +59,8 @@ def show_map(run: Run, stored: Stored | None) -> None:
     with stage:
         key = f"map-{name}"
         start = map_view.opening_place(key)
-        place = components.latent_map(
+        opened = map_view.place_of(start)
+        reported = components.latent_map(
             tiles=shown.tiles,
             area=(shown.left, shown.bottom, shown.size),
             label=f"Map of the latent space of {run.title}",
@@ -68,9 +69,13 @@ def show_map(run: Run, stored: Stored | None) -> None:
             thumbnails=shown.thumbnails,
             classes=stored.classes if stored else [],
             marks=[] if stored else [("A", 0, 0), ("B", 1, 0), ("C", 0, 1)],
-            start=map_view.place_of(start),
+            start=opened.numbers if opened else None,
+            space=shown.space,
+            offsets=opened.offsets if opened else (),
+            decoder=routes.decoder(run),
         )
-        text = map_view.text_of(shown, place) if place else start
+        shared.tell_who_decodes()
+        text = map_view.text_of(shown, *reported) if reported else start
         map_view.remember(key, start, text)
         st.caption(
             f"{explain(shown, stored)} x from {shown.left:.2f} to {shown.left + shown.size:.2f}, "

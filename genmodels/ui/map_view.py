@@ -5,7 +5,7 @@ import csv
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import streamlit as st
 import torch
@@ -17,7 +17,7 @@ from ..latent import FARTHEST, LatentError, Plane
 from ..posteriors import Stored
 from ..runs import Run
 from . import shared
-from .components import Sheet
+from .components import Sheet, Space
 from .evaluation_view import progress_bar
 
 SIDE = 20
@@ -27,6 +27,10 @@ SHOWN = 400
 LARGEST = 500_000
 """Bytes of the places' pictures, and of the points'; base64 makes a third more of them."""
 BATCH = 100
+BEYOND = 4
+"""Sliders for directions beyond the plane."""
+FAR = 3
+"""Standard deviations of the posterior means to which they lead."""
 LEAST = 3
 """Fewer posterior means span no plane."""
 
@@ -48,6 +52,19 @@ class Map:
     thumbnails: Sheet | None
     share: float
     """Of the variance of the posterior means, how much the plane holds."""
+    beyond: Tensor
+    """Directions that lead out of the plane, each as far as the sliders go: [n, latent_dim]."""
+    names: list[str]
+
+    @property
+    def space(self) -> Space:
+        """The plane and the directions, for browsers that decode."""
+        return {
+            "origin": self.plane.origin.tolist(),
+            "axes": self.plane.axes.tolist(),
+            "beyond": self.beyond.tolist(),
+            "names": self.names,
+        }
 
 
 def of_posteriors(run: Run, model: Any, stored: Stored) -> Map:
@@ -62,6 +79,11 @@ def of_posteriors(run: Run, model: Any, stored: Stored) -> Map:
     hash_funcs={Tensor: lambda tensor: tensor.numpy().tobytes()},
 )
 def _of_posteriors(fingerprint: str, means: Tensor, _labels: list[int], _model: Any) -> Map:
+    return principal_map(_model, means, _labels)
+
+
+def principal_map(model: Any, means: Tensor, labels: list[int]) -> Map:
+    """As `of_posteriors`, of posterior means [n, latent_dim] and their labels, made anew."""
     plane = latent.principal_plane(means)
     # A data set may be stored class by class.
     numbers = torch.linspace(0, len(means) - 1, min(SHOWN, len(means))).long()
@@ -70,17 +92,21 @@ def _of_posteriors(fingerprint: str, means: Tensor, _labels: list[int], _model: 
     # The prior's own scale, where the means have fallen together.
     size = max(2.0, 1.08 * float((high - low).max()))
     left, bottom = ((low + high - size) / 2).tolist()
-    labels = [_labels[number] for number in numbers]
+    classes = [labels[number] for number in numbers]
+    components, deviations = latent.principal_components(means)
+    beyond = (FAR * deviations[:, None] * components)[2 : 2 + BEYOND]
     return Map(
         plane,
         left,
         bottom,
         size,
-        _sheet(decode(_model, plane.latents(_centres(left, bottom, size)))),
-        [(x, y, label) for (x, y), label in zip(_rounded(places), labels, strict=True)],
+        _sheet(decode(model, plane.latents(_centres(left, bottom, size)))),
+        [(x, y, label) for (x, y), label in zip(_rounded(places), classes, strict=True)],
         numbers.tolist(),
-        _sheet(decode(_model, means[numbers])),
+        _sheet(decode(model, means[numbers])),
         latent.held_variance(plane, means),
+        beyond,
+        [f"Component {3 + number}" for number in range(len(beyond))],
     )
 
 
@@ -93,10 +119,18 @@ def through_seeds(run: Run, model: Any, seeds: tuple[int, int, int]) -> Map:
 
 @st.cache_data(max_entries=8, show_spinner="Decoding the map", show_time=True)
 def _through_seeds(fingerprint: str, seeds: tuple[int, int, int], _model: Any) -> Map:
-    plane = latent.plane_through(*(_model.sample_latents(1, seed)[0] for seed in seeds))
+    return seeds_map(_model, seeds)
+
+
+def seeds_map(model: Any, seeds: tuple[int, int, int]) -> Map:
+    """As `through_seeds`, made anew."""
+    plane = latent.plane_through(*(model.sample_latents(1, seed)[0] for seed in seeds))
     area = -0.5, -0.5, 2.0
-    sheet = _sheet(decode(_model, plane.latents(_centres(*area))))
-    return Map(plane, *area, sheet, [], [], None, 1.0)
+    sheet = _sheet(decode(model, plane.latents(_centres(*area))))
+    others = [seed for seed in range(3 + BEYOND) if seed not in seeds][:BEYOND]
+    beyond = torch.cat([model.sample_latents(1, seed) for seed in others])
+    names = [f"Seed {seed}" for seed in others]
+    return Map(plane, *area, sheet, [], [], None, 1.0, beyond, names)
 
 
 def _centres(left: float, bottom: float, size: float) -> Tensor:
@@ -156,34 +190,51 @@ def remember(key: str, start: str, chosen: str) -> None:
         st.query_params.pop("at", None)
 
 
-def place_of(text: str) -> list[float] | None:
-    """ "x,y", or "x,y,n" for the n-th posterior mean, as numbers; None for anything else."""
+class Place(NamedTuple):
+    """What was chosen on a map."""
+
+    numbers: list[float]
+    """x and y; and n for the n-th posterior mean."""
+    offsets: list[float]
+    """Along the directions beyond the plane, from -1 to 1; empty where they are all 0."""
+
+
+def place_of(text: str) -> Place | None:
+    """A place of "x,y" or "x,y,n", and ";" with the offsets behind; None for anything else."""
+    parts = text.split(";")
     try:
-        numbers = [float(part) for part in text.split(",")]
+        numbers, *offsets = [[float(number) for number in part.split(",")] for part in parts]
     except ValueError:
         return None
     sensible = len(numbers) in (2, 3) and all(abs(number) <= FARTHEST for number in numbers[:2])
     if len(numbers) == 3:
         sensible = sensible and numbers[2].is_integer() and numbers[2] >= 0
-    return numbers if sensible else None
+    sensible = sensible and len(offsets) <= 1
+    sensible = sensible and all(abs(offset) <= 1 for part in offsets for offset in part)
+    return Place(numbers, offsets[0] if offsets else []) if sensible else None
 
 
-def text_of(shown: Map, place: Iterable[float]) -> str:
+def text_of(shown: Map, numbers: Iterable[float], offsets: list[float]) -> str:
     """What `place_of` reads, of what the map in the browser reports: x, y and, for a point, its
-    place among those shown."""
-    x, y, *point = place
-    return ",".join([f"{x:.4g}", f"{y:.4g}", *(str(shown.numbers[int(n)]) for n in point)])
+    place among those shown; and the offsets."""
+    x, y, *point = numbers
+    text = ",".join([f"{x:.4g}", f"{y:.4g}", *(str(shown.numbers[int(n)]) for n in point)])
+    return f"{text};{','.join(f'{offset:.4g}' for offset in offsets)}" if any(offsets) else text
 
 
 def latent_at(shown: Map, text: str, stored: Stored | None) -> tuple[Tensor, str]:
     """The latent [latent_dim] at a place, and what it is. Raises LatentError."""
-    numbers = place_of(text)
-    if numbers is None:
+    place = place_of(text)
+    if place is None or len(place.offsets) not in (0, len(shown.beyond)):
         raise LatentError("the address names no place of this map; click one.")
-    if len(numbers) == 2:
-        x, y = numbers
-        return shown.plane.latents(torch.tensor([[x, y]]))[0], f"Chosen place: {x:.3g}, {y:.3g}"
-    number = int(numbers[2])
+    if len(place.numbers) == 2:
+        x, y = place.numbers
+        chosen = shown.plane.latents(torch.tensor([[x, y]]))[0]
+        if place.offsets:
+            chosen = chosen + torch.tensor(place.offsets) @ shown.beyond
+        beyond = ", beyond the plane" if place.offsets else ""
+        return chosen, f"Chosen place: {x:.3g}, {y:.3g}{beyond}"
+    number = int(place.numbers[2])
     if stored is None or number >= len(stored.means):
         raise LatentError("the address names a point that this map has not; click one.")
     return stored.means[number], f"Chosen point: {stored.classes[stored.labels[number]]}"

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from genmodels.ui import shell, training_view
+from genmodels.ui import lesson_link, shell, tour, training_view
 
 # Section, file in pages/, title, icon.
 PAGES = (
     ("", "home", "Home", "home"),
     ("", "train", "Train", "model_training"),
+    ("How it works", "points", "Live training", "scatter_plot"),
     ("Explore", "sample", "Sample", "grid_view"),
     ("Explore", "interpolate", "Interpolate", "linear_scale"),
     ("Explore", "reconstruct", "Reconstruct", "compare"),
@@ -31,5 +32,8 @@ if __name__ == "__main__":
         )
         sections.setdefault(section, []).append(page)
     page = st.navigation(sections, position="top")
+    tour.show(page.url_path)
+    lesson_link.show_task(page.url_path)
     shell.run(page)
+    lesson_link.offer(page.url_path)
     training_view.announce()

@@ -1,4 +1,5 @@
-"""What the app serves besides its pages: plotly.js and the stored samples of runs.
+"""What the app serves besides its pages: plotly.js, the stored samples of runs, and what a browser
+needs to decode by itself.
 
 Streamlit serves an app's own routes at the root, whatever `server.baseUrlPath` says, so these
 match below any prefix; the addresses made here carry the configured one.
@@ -7,23 +8,45 @@ match below any prefix; the addresses made here carry the configured one.
 import gzip
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
+from typing import TypedDict
 
 import plotly
 import streamlit as st
+from anyio import CapacityLimiter, to_thread
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .. import runs
 from ..errors import RunError
-from . import visitor
+from ..recipes import LatentRecipe
+from . import runtime, visitor
 
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 # The address changes with the content, so a browser never has to ask again.
 FOREVER = "public, max-age=31536000, immutable"
+# The bytes of a file before compression, by which a browser tells a part from the whole.
+FULL_LENGTH = "X-Full-Length"
+
+
+class Decoder(TypedDict):
+    """What `openDecoder` of components/decoder.js takes.
+
+    `runtime` is the folder of onnxruntime-web, `wasm` its large file, `model` that of
+    `onnx_export`; these two may be gzip files.
+    """
+
+    runtime: str
+    wasm: str
+    model: str
+    latentDim: int
+    channels: int
+    height: int
+    width: int
 
 
 def plotly_url() -> str:
@@ -39,12 +62,70 @@ def sample_urls(run: runs.Run) -> dict[int, str]:
     }
 
 
+def decoder(run: runs.Run) -> Decoder | None:
+    """How a browser decodes a run; None where it has no latents, or npm installed no runtime."""
+    from .. import weights
+
+    if not isinstance(run.recipe, LatentRecipe) or not runtime.available():
+        return None
+    folder = _address(f"onnxruntime/{runtime.version()}/")
+    model = _address(f"runs/{run.id}/decoder.onnx?v={weights.fingerprint(run)}")
+    return decoder_at(run.recipe, folder, folder + runtime.WASM, model)
+
+
+def decoder_at(recipe: LatentRecipe, folder: str, wasm: str, model: str) -> Decoder:
+    """A decoder by the addresses of its parts."""
+    channels, height, width = recipe.shape
+    return {
+        "runtime": folder,
+        "wasm": wasm,
+        "model": model,
+        "latentDim": recipe.latent_dim,
+        "channels": channels,
+        "height": height,
+        "width": width,
+    }
+
+
 def serve_plotly(request: Request) -> Response:
-    headers = {"Cache-Control": FOREVER, "Vary": "Accept-Encoding"}
-    if "gzip" not in request.headers.get("accept-encoding", ""):
-        return Response(PLOTLY.read_bytes(), media_type="text/javascript", headers=headers)
-    headers["Content-Encoding"] = "gzip"
-    return Response(_compressed_plotly(), media_type="text/javascript", headers=headers)
+    return _constant(request, PLOTLY, "text/javascript")
+
+
+def serve_runtime(request: Request) -> Response:
+    name, version = request.path_params["name"], request.path_params["version"]
+    if name not in runtime.FILES or not runtime.available() or version != runtime.version():
+        return _not_found("There is no such part of onnxruntime-web here.")
+    return _constant(request, runtime.FOLDER / name, runtime.FILES[name])
+
+
+async def serve_decoder(request: Request) -> Response:
+    run_id = request.path_params["run_id"]
+    try:
+        # A thread of its own kind: a class that waits for one export holds up nothing else.
+        version, path = await to_thread.run_sync(_decoder_file, run_id, limiter=_exports)
+    except RunError as error:
+        return _not_found(str(error))
+    except FileNotFoundError:
+        return _not_found(f"The run {run_id!r} was deleted just now.")
+    # Weights hardly shrink, so Streamlit shall not compress them for every browser.
+    headers = _kept_if_same(request, version) | {"Content-Encoding": "identity"}
+    if headers["ETag"] in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    headers[FULL_LENGTH] = str(path.stat().st_size)
+    return FileResponse(path, media_type="application/octet-stream", headers=headers)
+
+
+_exports = CapacityLimiter(1)
+
+
+def _decoder_file(run_id: str) -> tuple[str, Path]:
+    """The fingerprint of a run's weights, and its decoder."""
+    from .. import onnx_export, weights
+
+    if not runs.ID.fullmatch(run_id):
+        raise RunError(f"There is no run {run_id!r}.")
+    run = runs.find(run_id)
+    return weights.fingerprint(run), onnx_export.decoder_file(run)
 
 
 def serve_sample(request: Request) -> Response:
@@ -57,10 +138,8 @@ def serve_sample(request: Request) -> Response:
         version, content = str(path.stat().st_mtime_ns), path.read_bytes()
     except (RunError, FileNotFoundError):
         return _not_found(f"There is no run {run_id!r}, or it was deleted just now.")
-    tag = f'"{version}"'
-    same = request.query_params.get("v") == version
-    headers = {"Cache-Control": FOREVER if same else "no-cache", "ETag": tag}
-    if tag in request.headers.get("if-none-match", ""):
+    headers = _kept_if_same(request, version)
+    if headers["ETag"] in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     return Response(content, media_type="image/webp", headers=headers)
 
@@ -123,6 +202,8 @@ MIDDLEWARE = [Middleware(PreparePage)]
 ROUTES = [
     Route("/{prefix:path}genmodels/plotly.min.js", serve_plotly),
     Route("/{prefix:path}genmodels/runs/{run_id}/samples/{images_seen:int}.webp", serve_sample),
+    Route("/{prefix:path}genmodels/onnxruntime/{version}/{name}", serve_runtime),
+    Route("/{prefix:path}genmodels/runs/{run_id}/decoder.onnx", serve_decoder),
 ]
 """For `st.App(..., routes=ROUTES)`."""
 
@@ -141,7 +222,28 @@ def _not_found(sentence: str) -> Response:
     return PlainTextResponse(sentence, 404, headers={"Cache-Control": "no-store"})
 
 
-@lru_cache(maxsize=1)
-def _compressed_plotly() -> bytes:
+def _kept_if_same(request: Request, version: str) -> dict[str, str]:
+    """Headers of what changes: kept for good under an address that names this version."""
+    same = request.query_params.get("v") == version
+    return {"Cache-Control": FOREVER if same else "no-cache", "ETag": f'"{version}"'}
+
+
+def _constant(request: Request, path: Path, media_type: str) -> Response:
+    """A file whose address names its version."""
+    headers = {"Cache-Control": FOREVER, "Vary": "Accept-Encoding"}
+    headers[FULL_LENGTH] = str(path.stat().st_size)
+    if "gzip" not in request.headers.get("accept-encoding", ""):
+        return Response(path.read_bytes(), media_type=media_type, headers=headers)
+    headers["Content-Encoding"] = "gzip"
+    with _compressing:  # A class that opens the app asks thirty times at once.
+        content = _compressed(path, path.stat().st_mtime_ns)
+    return Response(content, media_type=media_type, headers=headers)
+
+
+_compressing = Lock()
+
+
+@lru_cache(maxsize=4)
+def _compressed(path: Path, stamp: int) -> bytes:
     """Compressed once; Streamlit would do it again for every browser."""
-    return gzip.compress(PLOTLY.read_bytes(), compresslevel=6, mtime=0)
+    return gzip.compress(path.read_bytes(), compresslevel=6, mtime=0)

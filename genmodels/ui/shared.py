@@ -14,6 +14,7 @@ from .. import folders, own_pictures, pictures, runs
 from ..errors import DataError
 from ..recipes import DATASETS, Recipe
 from ..runs import Damaged, Run
+from . import runtime
 from .shell import plain, sentence
 
 if TYPE_CHECKING:
@@ -54,8 +55,13 @@ def choose_run(has: str = "", need: str = "", first: str = "") -> Run:
 
 def about(run: Run) -> str:
     """A run in one line."""
+    return f"{plain(run.title)} · {size(run)}"
+
+
+def size(run: Run) -> str:
+    """How large a run's networks are, and how long they learnt."""
     parameters = " + ".join(f"{count:,} {name}" for name, count in run.parameters.items())
-    return f"{plain(run.title)} · {parameters} parameters · {run.status().epoch} epochs"
+    return f"{parameters} parameters · {run.status().epoch} epochs"
 
 
 def losses_in_words(run: Run) -> str:
@@ -95,6 +101,15 @@ def _model(folder: str, stamp: int) -> Any:
     from .. import weights
 
     return weights.load(Path(folder))
+
+
+def tell_who_decodes() -> None:
+    """Says so where the server has to decode."""
+    if not runtime.available():
+        st.caption(
+            "The server decodes: the decoder for browsers is not installed. `make app` installs "
+            "it where npm is."
+        )
 
 
 def as_pictures(images: Any) -> pictures.Images:

@@ -1,11 +1,14 @@
 // A plane of the latent space: pictures of its places as tiles, points above them. Everything is
-// in the browser already: moving the pointer only draws.
+// in the browser already: moving the pointer only draws. Where the model's decoder is in the
+// browser too, it decodes the very place under the pointer, and sliders lead beyond the plane.
 
 const NEAR = { mouse: 8, pen: 12, touch: 16 }; // pixels from which a point is meant
+const BEYOND = 20; // steps of a slider beyond the plane, to either side
 const STEPS = 40; // of the arrow keys across the map
 const DIMMED = 0.15;
 const LARGE = 224;
 const DIGITS = 6; // of a coordinate that is reported
+const AT_ONCE = 5; // tiles decoded together: the pointer does not wait long for them
 const HERE = 0.5; // pixels that a coordinate may be off in an address
 
 export default (component) => show(component, buildMap);
@@ -21,6 +24,8 @@ function buildMap(place) {
   );
   const large = el("canvas", { role: "img", class: "genmodels-large" });
   const [name, where] = ["genmodels-name", "genmodels-where"].map((style) => el("p", { class: style }));
+  const beyond = el("div", { class: "genmodels-beyond", role: "group", "aria-label": "Beyond the plane" });
+  const trouble = el("p", { class: "genmodels-trouble", role: "status" });
   const live = el("p", { class: "genmodels-live", "aria-live": "polite" });
   const layers = { tiles: toggle("Pictures"), points: toggle("Points") };
   const layerRow = el("div", { class: "genmodels-row", role: "group", "aria-label": "Layers" });
@@ -40,7 +45,7 @@ function buildMap(place) {
         el("div", {}, name, where),
         live,
       ),
-      el("div", { class: "genmodels-choices" }, layerRow, legend),
+      el("div", { class: "genmodels-choices" }, layerRow, legend, beyond, trouble),
     ),
   );
   place.append(root);
@@ -52,6 +57,12 @@ function buildMap(place) {
   let look = null;
   let pressed = null;
   const bitmaps = new Map(); // by address, once they are decoded
+  let decoder = null;
+  let offsets = []; // along the directions beyond the plane
+  let moved = null; // the tiles of the plane moved by `offsets`
+  let tiling = 0;
+
+  const decodes = () => decoder?.state === "ready";
 
   const isOn = (button) => button.getAttribute("aria-pressed") === "true";
   const side = () => plane.clientWidth;
@@ -100,7 +111,7 @@ function buildMap(place) {
   function paintGround() {
     const context = fit(ground);
     if (!context) return;
-    const sheet = bitmaps.get(data.tiles.url);
+    const sheet = moved ?? bitmaps.get(data.tiles.url);
     if (sheet) {
       context.globalAlpha = isOn(layers.tiles) ? 1 : DIMMED;
       context.imageSmoothingQuality = "high";
@@ -188,6 +199,7 @@ function buildMap(place) {
     name.textContent = title;
     where.textContent = coordinates;
     large.setAttribute("aria-label", `Decoded picture. ${title}, ${coordinates}`);
+    if (look.point === null && decodes()) return decodeLook();
     const sheet = bitmaps.get(look.sheet.url);
     if (!sheet) return;
     const { width, height, columns } = look.sheet;
@@ -195,6 +207,75 @@ function buildMap(place) {
     if (large.height !== height) large.height = height;
     const [left, top] = [(look.index % columns) * width, Math.floor(look.index / columns) * height];
     large.getContext("2d").drawImage(sheet, left, top, width, height, 0, 0, width, height);
+  }
+
+  /** The very place under the pointer; the picture before stays until it is there. */
+  async function decodeLook() {
+    const { x, y } = look;
+    const frames = await decoder.decode(onPlane(data.space, x, y, offsets), "look");
+    if (!frames || !data || look.point !== null) return;
+    [large.width, large.height] = [frames[0].width, frames[0].height];
+    large.getContext("2d").putImageData(frames[0], 0, 0);
+    large.dataset.place = `${x},${y}`;
+  }
+
+  /** The tiles anew, as the sliders beyond the plane stand. */
+  async function retile() {
+    const turn = ++tiling;
+    const { columns, width, height } = data.tiles;
+    const [left, bottom, size] = data.area;
+    const middle = (index) => ((index + 0.5) * size) / columns;
+    const sheet = el("canvas", { width: columns * width, height: columns * height });
+    const context = sheet.getContext("2d");
+    const before = moved ?? bitmaps.get(data.tiles.url);
+    if (before) context.drawImage(before, 0, 0, sheet.width, sheet.height);
+    moved = sheet;
+    for (let first = 0; first < columns * columns; first += AT_ONCE) {
+      const tiles = Array.from({ length: AT_ONCE }, (_, index) => first + index);
+      const places = tiles.map((tile) => [tile % columns, Math.floor(tile / columns)]);
+      const latents = places.flatMap(([column, row]) =>
+        onPlane(data.space, left + middle(column), bottom + size - middle(row), offsets),
+      );
+      const frames = await decoder.decode(latents, "tiles");
+      if (!frames || !data || turn !== tiling) return; // the sliders moved on
+      places.forEach(([column, row], index) => {
+        context.putImageData(frames[index], column * width, row * height);
+      });
+      paintGround();
+    }
+  }
+
+  /** A slider for each direction beyond the plane; without the decoder they could show nothing. */
+  function fillBeyond() {
+    const names = decodes() ? data.space.names : [];
+    const rows = names.map((name, index) => {
+      const slider = stepSlider(name);
+      slider.set(BEYOND + Math.round(offsets[index] * BEYOND), 2 * BEYOND + 1);
+      slider.input.addEventListener("input", () => {
+        offsets[index] = (slider.index - BEYOND) / BEYOND;
+        slider.input.setAttribute("aria-valuetext", offsets[index].toFixed(2));
+        retile();
+        if (look.point === null) decodeLook();
+      });
+      return el("label", {}, el("span", {}, name), slider.input);
+    });
+    const title = el("p", { class: "genmodels-name" }, "Beyond the plane");
+    beyond.replaceChildren(...(rows.length ? [title, ...rows] : []));
+  }
+
+  function openSpace() {
+    decoder?.close();
+    decoder = data.decoder && openDecoder(data.decoder);
+    decoder?.onChange(heardDecoder);
+    heardDecoder();
+  }
+
+  function heardDecoder() {
+    tellDecoder(trouble, decoder);
+    if (beyond.childElementCount === 0 || !decodes()) fillBeyond();
+    if (!decodes()) return;
+    if (offsets.some(Boolean)) retile();
+    paint();
   }
 
   function paint() {
@@ -216,7 +297,8 @@ function buildMap(place) {
     lookAt(chosen);
     live.textContent = `Chosen: ${words(chosen).join(", ")}`;
     const exact = [chosen.x, chosen.y].map((value) => Number(value.toPrecision(DIGITS)));
-    component.setStateValue("place", chosen.point === null ? exact : [...exact, chosen.point]);
+    const place = chosen.point === null ? exact : [...exact, chosen.point];
+    component.setStateValue("place", { place, offsets });
   }
 
   function under(event) {
@@ -299,9 +381,13 @@ function buildMap(place) {
       bitmaps.clear();
       hidden = new Set();
       cross = data.start && { x: data.start[0], y: data.start[1] };
+      offsets = data.space.names.map((_, index) => data.offsets[index] ?? 0);
+      moved = null;
+      tiling += 1;
       fillLegend();
       look = { ...home(), point: 0 };
     }
+    if (changed || before?.decoder?.model !== data.decoder?.model) openSpace();
     plane.setAttribute(
       "aria-label",
       `${data.label}. Arrow keys move the cross, Enter chooses the place.`,
@@ -316,6 +402,7 @@ function buildMap(place) {
   function remove() {
     watcher.disconnect();
     data = null;
+    decoder?.close();
     bitmaps.clear();
     root.remove();
   }

@@ -1,8 +1,11 @@
-// Frames as a film. Everything is in the browser already: moving the handle only draws.
+// Frames as a film. Everything is in the browser already: moving the handle only draws. Where the
+// model's decoder is in the browser too, it decodes the very place under the handle.
 
 const PASS = 3000; // milliseconds from start to end at 1×
 const FASTEST = 50;
 const SPEEDS = [0.5, 1, 2];
+const NONE = 1e-6; // what rounding adds to a part of the way
+const FINER = 10; // steps of the slider to a frame, where the browser decodes
 
 export default (component) => show(component, buildPlayer);
 
@@ -11,6 +14,7 @@ function buildPlayer(place) {
   const slider = stepSlider("");
   const label = el("p", { class: "genmodels-label", "aria-hidden": "true" });
   const [start, where, end] = ["start", "where", "end"].map(() => el("span"));
+  const trouble = el("p", { class: "genmodels-trouble", role: "status" });
   const bounce = el(
     "button",
     { type: "button", class: "genmodels-button", "aria-pressed": "false" },
@@ -32,19 +36,25 @@ function buildPlayer(place) {
     slider.input,
     el("div", { class: "genmodels-captions", "aria-hidden": "true" }, start, where, end),
     el("div", { class: "genmodels-controls" }, play.button, bounce, speed),
+    trouble,
   );
   place.append(root);
 
   let component = null;
   let data = { count: 0 };
   let shown = null; // the sprite that is decoded, which may still be the one before
-  let step = 1;
+  let direction = 1; // forth, or -1: back
   let reporting = 0;
+  let decoder = null;
+  let steps = 0; // of the slider, from start to end
 
-  const position = () => (data.count > 1 ? slider.index / (data.count - 1) : 0);
+  const position = () => (steps ? slider.index / steps : 0);
+  const decodes = () => decoder?.state === "ready";
 
-  function seek(index) {
-    slider.set(Math.min(Math.max(index, 0), data.count - 1), data.count);
+  /** To a part of the way. */
+  function seek(part) {
+    steps = (data.count - 1) * (decodes() ? FINER : 1);
+    slider.set(Math.round(Math.min(Math.max(part, 0), 1) * steps), steps + 1);
     draw();
   }
 
@@ -58,35 +68,61 @@ function buildPlayer(place) {
   function hear({ detail }) {
     if (detail.group !== data.group || detail.from === root) return;
     play.stop();
-    seek(Math.round(detail.position * (data.count - 1)));
+    seek(detail.position);
   }
 
   function draw() {
-    const number = `frame ${slider.index + 1} of ${data.count}`;
+    const frame = Math.round(position() * (data.count - 1));
+    const number = `frame ${frame + 1} of ${data.count}`;
     const [from, to] = data.captions;
     const way = from && to ? `, ${Math.round(position() * 100)} % of the way from ${from} to ${to}` : "";
     slider.input.setAttribute("aria-valuetext", number + way);
     canvas.setAttribute("aria-label", `${data.label}: ${number}${way}`);
-    where.textContent = `${slider.index + 1} / ${data.count}`;
+    where.textContent = `${frame + 1} / ${data.count}`;
+    if (decodes()) return decode(position());
     if (shown?.sprite !== data.sprite) return; // the old picture stays until the new one is there
     const { width, height } = data;
-    if (canvas.width !== width) canvas.width = width;
-    if (canvas.height !== height) canvas.height = height;
-    const left = (slider.index % data.columns) * width;
-    const top = Math.floor(slider.index / data.columns) * height;
+    resize();
+    const left = (frame % data.columns) * width;
+    const top = Math.floor(frame / data.columns) * height;
     canvas.getContext("2d").drawImage(shown.bitmap, left, top, width, height, 0, 0, width, height);
+    canvas.dataset.place = position();
+  }
+
+  function resize() {
+    if (canvas.width !== data.width) canvas.width = data.width;
+    if (canvas.height !== data.height) canvas.height = data.height;
+  }
+
+  /** The picture under the handle itself; the one before stays until it is there. */
+  async function decode(part) {
+    const frames = await decoder.decode(along(data.way, part), "frame");
+    if (!frames || !data.count) return;
+    resize();
+    canvas.getContext("2d").putImageData(frames[0], 0, 0);
+    canvas.dataset.place = part;
+  }
+
+  function openWay() {
+    decoder?.close();
+    decoder = data.decoder && openDecoder(data.decoder);
+    decoder?.onChange(() => {
+      tellDecoder(trouble, decoder);
+      if (decodes()) seek(position());
+    });
+    tellDecoder(trouble, decoder);
   }
 
   function advance() {
-    const last = data.count - 1;
+    if (data.count < 2) return false;
+    const step = 1 / (data.count - 1);
     const swings = bounce.getAttribute("aria-pressed") === "true";
-    if (last < 1) return false;
-    if (swings && slider.index + step > last) step = -1;
-    else if (!swings || slider.index + step < 0) step = 1;
-    // Play at the end starts again.
-    seek(slider.index + step > last ? 0 : slider.index + step);
+    const goal = () => position() + direction * step;
+    if (swings && goal() > 1 + NONE) direction = -1;
+    else if (!swings || goal() < -NONE) direction = 1;
+    seek(goal() > 1 + NONE ? 0 : goal()); // Play at the end starts again.
     tell();
-    return swings || slider.index < last;
+    return swings || position() < 1 - NONE;
   }
 
   function report() {
@@ -95,7 +131,7 @@ function buildPlayer(place) {
     reporting = setTimeout(() => component.setStateValue("position", position()), 150);
   }
 
-  async function decode(sprite) {
+  async function load(sprite) {
     const image = new Image();
     image.src = sprite;
     await image.decode();
@@ -113,6 +149,16 @@ function buildPlayer(place) {
   });
   window.addEventListener("genmodels-seek", hear);
   slider.input.addEventListener("change", report);
+  slider.input.addEventListener("keydown", (event) => {
+    // By frames, however fine the slider is.
+    const sign = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[event.key];
+    if (!sign || data.count < 2) return;
+    event.preventDefault();
+    play.stop();
+    seek(position() + sign / (data.count - 1));
+    tell();
+    report();
+  });
   bounce.addEventListener("click", () => {
     bounce.setAttribute("aria-pressed", bounce.getAttribute("aria-pressed") !== "true");
   });
@@ -121,7 +167,7 @@ function buildPlayer(place) {
     seek(event) {
       play.stop();
       const box = canvas.getBoundingClientRect();
-      seek(Math.round(((event.clientX - box.left) / box.width) * (data.count - 1)));
+      seek((event.clientX - box.left) / box.width);
       tell();
     },
     done: report,
@@ -130,6 +176,7 @@ function buildPlayer(place) {
   function update(next) {
     const kept = data.count ? position() : next.data.start;
     const changed = next.data.sprite !== data.sprite;
+    const reopened = next.data.decoder?.model !== data.decoder?.model;
     component = next;
     data = next.data;
     root.style.maxWidth = `${data.display_width}px`;
@@ -139,8 +186,9 @@ function buildPlayer(place) {
     slider.input.setAttribute("aria-label", data.label);
     [start.textContent, end.textContent] = data.captions;
     play.button.disabled = data.count < 2;
-    seek(Math.round(kept * (data.count - 1)));
-    if (changed) decode(data.sprite);
+    if (reopened) openWay();
+    seek(kept);
+    if (changed) load(data.sprite);
   }
 
   function remove() {
@@ -149,6 +197,7 @@ function buildPlayer(place) {
     window.removeEventListener("genmodels-seek", hear);
     clearTimeout(reporting);
     data = { count: 0 };
+    decoder?.close();
     shown?.bitmap.close();
     root.remove();
   }
