@@ -18,6 +18,8 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -64,19 +66,25 @@ class Session:
                 return time.perf_counter() - started, drawn
 
 
+async def join(address: str) -> list[Session]:
+    """Thirty sessions with the server at an address, each with a cookie of its own."""
+    stream = address.replace("http", "ws", 1) + "/_stcore/stream"
+    connections = [
+        connect(
+            stream,
+            additional_headers={"Cookie": f"{COOKIE}={secrets.token_hex(16)}"},
+            subprotocols=["streamlit"],  # pyright: ignore[reportArgumentType]
+            max_size=None,
+        )
+        for _ in range(PEOPLE)
+    ]
+    return [Session(await connection) for connection in connections]
+
+
 async def classroom(address: str) -> None:
     """Thirty sessions, all at once."""
     async with asyncio.timeout(500):
-        connections = [
-            connect(
-                address,
-                additional_headers={"Cookie": f"{COOKIE}={secrets.token_hex(16)}"},
-                subprotocols=["streamlit"],  # pyright: ignore[reportArgumentType]
-                max_size=None,
-            )
-            for _ in range(PEOPLE)
-        ]
-        sessions = [Session(await connection) for connection in connections]
+        sessions = await join(address)
         opened = await asyncio.gather(*(each.open("train", RECIPE) for each in sessions))
         report("opening the Train page, all at once", [seconds for seconds, _ in opened])
         buttons = [
@@ -110,6 +118,28 @@ def report(what: str, seconds: list[float]) -> None:
     print(f"{what}: median {statistics.median(seconds):.2f} s, p95 {ninety_five:.2f} s")
 
 
+@contextmanager
+def serving() -> Iterator[tuple[str, int]]:
+    """The app as a user serves it: its address and its process."""
+    options = [f"--server.port={PORT}", "--server.address=127.0.0.1"]
+    options += ["--server.headless=true", "--server.fileWatcherType=none"]
+    app = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", str(folders.REPOSITORY / "app.py"), *options]
+    )
+    address = f"http://127.0.0.1:{PORT}"
+    try:
+        while True:
+            try:
+                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1)
+                break
+            except OSError:
+                time.sleep(0.2)
+        yield address, app.pid
+    finally:
+        app.terminate()
+        app.wait()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser("python -m benchmarks.classroom", description=__doc__)
     parser.parse_args()
@@ -118,25 +148,13 @@ def main() -> None:
         os.environ["GENMODELS_TRAINING"] = "open"
         # As on a server: a training takes the one core, the pages the other.
         os.environ["OMP_NUM_THREADS"] = "1"
-        options = [f"--server.port={PORT}", "--server.address=127.0.0.1"]
-        options += ["--server.headless=true", "--server.fileWatcherType=none"]
-        app = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", str(folders.REPOSITORY / "app.py"), *options]
-        )
-        try:
-            while True:
-                try:
-                    urllib.request.urlopen(f"http://127.0.0.1:{PORT}/_stcore/health", timeout=1)
-                    break
-                except OSError:
-                    time.sleep(0.2)
-            asyncio.run(classroom(f"ws://127.0.0.1:{PORT}/_stcore/stream"))
-        finally:
-            for path in Path(place).glob("runs/*/recipe.json"):
-                jobs.stop(runs.open_run(path.parent))
-            app.terminate()
-            app.wait()
-            time.sleep(5)
+        with serving() as (address, _):
+            try:
+                asyncio.run(classroom(address))
+            finally:
+                for path in Path(place).glob("runs/*/recipe.json"):
+                    jobs.stop(runs.open_run(path.parent))
+        time.sleep(5)
 
 
 if __name__ == "__main__":

@@ -245,7 +245,7 @@ RECIPES: dict[str, Recipe] = {
         dataset="mnist", network="linear", latent_dim=16, epochs=30, batch_size=64
     ),
     "vae-mnist-2d": VAERecipe(
-        dataset="mnist", network="linear", latent_dim=2, epochs=30, batch_size=64, distance_every=5
+        dataset="mnist", network="linear", latent_dim=2, epochs=30, batch_size=64
     ),
     "vae-imagenette": VAERecipe(
         dataset="imagenette", network="convolutional", latent_dim=32, epochs=50, batch_size=32

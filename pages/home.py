@@ -3,7 +3,7 @@
 import streamlit as st
 
 from genmodels.runs import Run
-from genmodels.ui import navigation, shared, shell
+from genmodels.ui import navigation, shared, shell, tour
 from genmodels.ui.shell import plain
 
 COLUMNS = 4
@@ -46,6 +46,7 @@ shared.heading(
     "adversarial network** (GAN) on real pictures. Open one: sample it, walk between two of its "
     "pictures, or see how it learnt.",
 )
+tour.invite()
 shown, damaged = shared.gallery()
 cards([run for run in shown if run.shipped])
 own = [run for run in shown if not run.shipped]

@@ -1,6 +1,7 @@
 """What Streamlit's own widgets cannot do: pictures that change while a handle is dragged, a grid
 of pictures to choose from, a canvas to draw on, the numbers of a latent as sliders, a map of
-pictures under the pointer, learning curves with the samples of each moment below them, and lessons.
+pictures under the pointer, learning curves with the samples of each moment below them, lessons,
+and a GAN and a VAE that learn points in the browser.
 
 Each is a component of `st.components.v2`; its JavaScript and CSS are in components/.
 """
@@ -73,52 +74,83 @@ class Sheet(TypedDict):
     width: int
 
 
+class Playground(TypedDict):
+    """What learns which points, and how.
+
+    `model` is "gan", "vae" or "both"; `points` a name of DISTRIBUTIONS in distributions.js, or
+    "drawn". The rates are Adam's, of D, of G and of the VAE. `variance` is the decoder's,
+    `kl_weight` the KL term's share of the loss. Another `turn` begins anew.
+    """
+
+    model: str
+    points: str
+    seed: int
+    saturating: bool
+    rate_d: float
+    rate_g: float
+    rate: float
+    latents: int
+    variance: float
+    kl_weight: float
+    turn: int
+
+
+PARTS = {
+    "player": ["decoder.js", "latents.js"],
+    "grid": [],
+    "drawing": [],
+    "curves": ["chart.js", "samples.js"],
+    "traversals": [],
+    "map": ["decoder.js", "latents.js"],
+    "lesson_gan": ["decoder.js", "formulas.js", "lesson.js"],
+    "lesson_vae": ["decoder.js", "formulas.js", "lesson.js"],
+    "tour": [],
+    "playground": ["network.js", "distributions.js", "learners.js", "scenes.js"],
+}
+"""Of each component, what its script is made of beside shared.js and its own file."""
+
+
+def script(name: str) -> str:
+    """A component's JavaScript: a module whose default export shows it."""
+    return _source("shared.js", *PARTS[name], f"{name}.js")
+
+
+def style(name: str) -> str:
+    """A component's CSS."""
+    return _source("shared.css", f"{name}.css")
+
+
 def _source(*names: str) -> str:
     # Streamlit loads one script and one style sheet per component, so parts are joined here.
     return "\n".join((FOLDER / name).read_text() for name in names)
 
 
-_player = component(
-    "genmodels_player",
-    js=_source("shared.js", "decoder.js", "latents.js", "player.js"),
-    css=_source("shared.css", "player.css"),
-)
-_picture_grid = component(
-    "genmodels_picture_grid",
-    js=_source("shared.js", "grid.js"),
-    css=_source("shared.css", "grid.css"),
-)
-_drawing = component(
-    "genmodels_drawing",
-    js=_source("shared.js", "drawing.js"),
-    css=_source("shared.css", "drawing.css"),
-)
+_player = component("genmodels_player", js=script("player"), css=style("player"))
+_picture_grid = component("genmodels_picture_grid", js=script("grid"), css=style("grid"))
+_drawing = component("genmodels_drawing", js=script("drawing"), css=style("drawing"))
 _curves = component(
     "genmodels_curves",
-    js=_source("shared.js", "chart.js", "samples.js", "curves.js"),
-    css=_source("shared.css", "curves.css"),
+    js=script("curves"),
+    css=style("curves"),
     # plotly.js puts its own styles into the document, where a shadow root would not see them.
     isolate_styles=False,
 )
-_traversals = component(
-    "genmodels_traversals",
-    js=_source("shared.js", "traversals.js"),
-    css=_source("shared.css", "traversals.css"),
-)
-_latent_map = component(
-    "genmodels_latent_map",
-    js=_source("shared.js", "decoder.js", "latents.js", "map.js"),
-    css=_source("shared.css", "map.css"),
-)
-
+_traversals = component("genmodels_traversals", js=script("traversals"), css=style("traversals"))
+_tour = component("genmodels_tour", js=script("tour"), css=style("tour"))
+_latent_map = component("genmodels_latent_map", js=script("map"), css=style("map"))
+_playground = component("genmodels_playground", js=script("playground"), css=style("playground"))
 _lessons = {
     family: component(
-        f"genmodels_lesson_{family}",
-        js=_source("shared.js", "decoder.js", "formulas.js", "lesson.js", f"lesson_{family}.js"),
-        css=_source("shared.css", "lesson.css"),
+        f"genmodels_lesson_{family}", js=script(f"lesson_{family}"), css=style("lesson")
     )
     for family in ("vae", "gan")
 }
+
+
+def tour_invitation(text: str) -> bool:
+    """Asks whether one wants the tour, unless this browser was asked before; then a small button
+    is left. True once it was pressed."""
+    return bool(_tour(key="tour-invitation", data={"text": text}, on_start_change=_nothing).start)
 
 
 def player(
@@ -152,9 +184,46 @@ def player(
             label="From a 2 to an 8", caption_start="a 2", caption_end="an 8", key="between",
         )
     """
-    data = _frames(sprite, count, height, width) | {
+    data = player_data(
+        sprite=sprite,
+        count=count,
+        height=height,
+        width=width,
+        label=label,
+        captions=(caption_start, caption_end),
+        display_width=display_width,
+        start=start,
+        report=report,
+        group=group,
+        way=way,
+        decoder=decoder,
+    )
+    if not report:
+        _player(key=key, data=data)
+        return start
+    result = _player(key=key, data=data, default={"position": start}, on_position_change=_nothing)
+    return float(result.get("position", start))
+
+
+def player_data(
+    *,
+    sprite: Image.Image,
+    count: int,
+    height: int,
+    width: int,
+    label: str,
+    captions: tuple[str, str],
+    display_width: int,
+    way: Way | None,
+    decoder: routes.Decoder | None,
+    start: float = 0.0,
+    report: bool = False,
+    group: str = "",
+) -> dict[str, Any]:
+    """What player.js shows; see `player`."""
+    return _frames(sprite, count, height, width) | {
         "label": label,
-        "captions": [caption_start, caption_end],
+        "captions": list(captions),
         "display_width": display_width,
         "start": start,
         "report": report,
@@ -162,11 +231,6 @@ def player(
         "way": way,
         "decoder": decoder,
     }
-    if not report:
-        _player(key=key, data=data)
-        return start
-    result = _player(key=key, data=data, default={"position": start}, on_position_change=_nothing)
-    return float(result.get("position", start))
 
 
 def picture_grid(
@@ -196,16 +260,40 @@ def picture_grid(
     turn += before != selected
     st.session_state[memory] = turn, selected
 
-    data = _frames(sprite, count, height, width) | {
+    data = grid_data(
+        sprite=sprite,
+        count=count,
+        height=height,
+        width=width,
+        label=label,
+        tile=tile,
+        selected=selected,
+        turn=turn,
+    )
+    pick = _picture_grid(key=key, data=data, on_pick_change=_nothing).get("pick")
+    if pick and pick["turn"] == turn and 0 <= pick["index"] < count:
+        return pick["index"]
+    return selected
+
+
+def grid_data(
+    *,
+    sprite: Image.Image,
+    count: int,
+    height: int,
+    width: int,
+    label: str,
+    tile: int,
+    selected: int | None = None,
+    turn: int = 0,
+) -> dict[str, Any]:
+    """What grid.js shows; see `picture_grid`."""
+    return _frames(sprite, count, height, width) | {
         "label": label,
         "selected": selected,
         "turn": turn,
         "tile": tile,
     }
-    pick = _picture_grid(key=key, data=data, on_pick_change=_nothing).get("pick")
-    if pick and pick["turn"] == turn and 0 <= pick["index"] < count:
-        return pick["index"]
-    return selected
 
 
 def drawing(*, label: str, size: int, pen: int, key: str) -> Any:
@@ -245,19 +333,31 @@ def curves(
             runs=[{"id": run.id, "title": run.title, "shape": [1, 28, 28], "stops": stops}],
         )
     """
+    data = curves_data(figure=figure, runs=runs, label=label, log=log, plotly=routes.plotly_url())
+    _curves(key=key, data=data)
+
+
+def curves_data(
+    *,
+    figure: go.Figure,
+    runs: Sequence[CurvesRun],
+    label: str,
+    plotly: str,
+    log: bool = False,
+) -> dict[str, Any]:
+    """What curves.js shows; see `curves`. `plotly` is the address of plotly.js."""
     figure = go.Figure(figure)
     if log:
         figure.update_yaxes(type="log")
     plain = json.loads(str(figure.to_json()))
     plain["layout"].pop("template", None)  # the browser makes one from the theme
-    data = {
+    return {
         "figure": plain,
         "runs": [{name: run[name] for name in ("id", "title", "shape", "stops")} for run in runs],
         "label": label,
         "log": log,
-        "plotly": routes.plotly_url(),
+        "plotly": plotly,
     }
-    _curves(key=key, data=data)
 
 
 def traversals(
@@ -339,7 +439,46 @@ def latent_map(
             marks=[("A", 0, 0)], space=space,
         )
     """
-    data = {
+    data = map_data(
+        tiles=tiles,
+        area=area,
+        label=label,
+        points=points,
+        thumbnails=thumbnails,
+        classes=classes,
+        marks=marks,
+        start=start,
+        space=space,
+        offsets=offsets,
+        decoder=decoder,
+    )
+    said = _latent_map(key=key, data=data, on_place_change=_nothing).get("place")
+    # The browser may say anything.
+    if not isinstance(said, dict):
+        return None
+    place, moved = _numbers(said.get("place")), _numbers(said.get("offsets"))
+    if place is None or moved is None or len(moved) != len(space["beyond"]):
+        return None
+    known = len(place) == 2 or (len(place) == 3 and place[2] in range(len(points)))
+    return (place, moved) if known and all(abs(offset) <= 1 for offset in moved) else None
+
+
+def map_data(
+    *,
+    tiles: Sheet,
+    area: tuple[float, float, float],
+    label: str,
+    points: Sequence[tuple[float, float, int]],
+    thumbnails: Sheet | None,
+    classes: Sequence[str],
+    space: Space,
+    decoder: routes.Decoder | None,
+    marks: Sequence[tuple[str, float, float]] = (),
+    start: Sequence[float] | None = None,
+    offsets: Sequence[float] = (),
+) -> dict[str, Any]:
+    """What map.js shows; see `latent_map`."""
+    return {
         "tiles": tiles,
         "area": area,
         "points": points,
@@ -353,15 +492,14 @@ def latent_map(
         "offsets": list(offsets),
         "decoder": decoder,
     }
-    said = _latent_map(key=key, data=data, on_place_change=_nothing).get("place")
-    # The browser may say anything.
-    if not isinstance(said, dict):
-        return None
-    place, moved = _numbers(said.get("place")), _numbers(said.get("offsets"))
-    if place is None or moved is None or len(moved) != len(space["beyond"]):
-        return None
-    known = len(place) == 2 or (len(place) == 3 and place[2] in range(len(points)))
-    return (place, moved) if known and all(abs(offset) <= 1 for offset in moved) else None
+
+
+def playground(settings: Playground, key: str) -> None:
+    """A GAN, a VAE, or both, that learn points of the plane in the browser, when told to.
+
+    Rates, loss, variance and KL weight change what goes on; the other settings begin anew.
+    """
+    _playground(key=key, data=dict(settings))
 
 
 def lesson(*, family: str, step: str, data: dict[str, Any], key: str) -> None:
@@ -381,7 +519,7 @@ def _numbers(said: Any) -> list[float] | None:
     return said if numbers else None
 
 
-def _frames(sprite: Image.Image, count: int, height: int, width: int) -> dict:
+def _frames(sprite: Image.Image, count: int, height: int, width: int) -> dict[str, Any]:
     columns = pictures.columns_for(count)
     rows = -(-count // columns)
     if sprite.size != (columns * width, rows * height):

@@ -31,14 +31,9 @@ def show(curves: Curves) -> None:
         help="Train is the mean over an epoch while it learns, val is measured after it.",
     )
     log = right.toggle("Logarithmic", key="log", bind="query-params")
-    shown: list[components.CurvesRun] = []
-    for run, metrics in curves:
-        per_epoch = _images_per_epoch(metrics)
-        stops = [[seen, seen / per_epoch, url] for seen, url in routes.sample_urls(run).items()]
-        shown.append({"id": run.id, "title": run.title, "shape": run.recipe.shape, "stops": stops})
     components.curves(
         figure=figures.learning_curves(curves, quantity),
-        runs=shown,
+        runs=[with_samples(run, metrics, routes.sample_urls(run)) for run, metrics in curves],
         label=f"{figures.TITLES.get(quantity, quantity)} over the epochs",
         key="curves",
         log=log,
@@ -46,6 +41,15 @@ def show(curves: Curves) -> None:
     if any(run.samples() for run, _ in curves):
         name = "-".join(run.id for run, _ in curves)
         shared.downloads(("Film as GIF", f"{name}.gif", lambda: pictures.gif(film(curves), 0.4)))
+
+
+def with_samples(
+    run: Run, metrics: list[dict[str, Any]], urls: dict[int, str]
+) -> components.CurvesRun:
+    """A run below the curves; `urls` are its stored samples' by the number of images seen."""
+    per_epoch = _images_per_epoch(metrics)
+    stops = [[seen, seen / per_epoch, url] for seen, url in urls.items()]
+    return {"id": run.id, "title": run.title, "shape": run.recipe.shape, "stops": stops}
 
 
 def film(curves: Curves) -> list[Image.Image]:

@@ -79,6 +79,11 @@ def of_posteriors(run: Run, model: Any, stored: Stored) -> Map:
     hash_funcs={Tensor: lambda tensor: tensor.numpy().tobytes()},
 )
 def _of_posteriors(fingerprint: str, means: Tensor, _labels: list[int], _model: Any) -> Map:
+    return principal_map(_model, means, _labels)
+
+
+def principal_map(model: Any, means: Tensor, labels: list[int]) -> Map:
+    """As `of_posteriors`, of posterior means [n, latent_dim] and their labels, made anew."""
     plane = latent.principal_plane(means)
     # A data set may be stored class by class.
     numbers = torch.linspace(0, len(means) - 1, min(SHOWN, len(means))).long()
@@ -87,7 +92,7 @@ def _of_posteriors(fingerprint: str, means: Tensor, _labels: list[int], _model: 
     # The prior's own scale, where the means have fallen together.
     size = max(2.0, 1.08 * float((high - low).max()))
     left, bottom = ((low + high - size) / 2).tolist()
-    labels = [_labels[number] for number in numbers]
+    classes = [labels[number] for number in numbers]
     components, deviations = latent.principal_components(means)
     beyond = (FAR * deviations[:, None] * components)[2 : 2 + BEYOND]
     return Map(
@@ -95,10 +100,10 @@ def _of_posteriors(fingerprint: str, means: Tensor, _labels: list[int], _model: 
         left,
         bottom,
         size,
-        sheet_of(decode(_model, plane.latents(centres(left, bottom, size)))),
-        [(x, y, label) for (x, y), label in zip(_rounded(places), labels, strict=True)],
+        sheet_of(decode(model, plane.latents(centres(left, bottom, size)))),
+        [(x, y, label) for (x, y), label in zip(_rounded(places), classes, strict=True)],
         numbers.tolist(),
-        sheet_of(decode(_model, means[numbers])),
+        sheet_of(decode(model, means[numbers])),
         latent.held_variance(plane, means),
         beyond,
         [f"Component {3 + number}" for number in range(len(beyond))],
@@ -114,11 +119,16 @@ def through_seeds(run: Run, model: Any, seeds: tuple[int, int, int]) -> Map:
 
 @st.cache_data(max_entries=8, show_spinner="Decoding the map", show_time=True)
 def _through_seeds(fingerprint: str, seeds: tuple[int, int, int], _model: Any) -> Map:
-    plane = latent.plane_through(*(_model.sample_latents(1, seed)[0] for seed in seeds))
+    return seeds_map(_model, seeds)
+
+
+def seeds_map(model: Any, seeds: tuple[int, int, int]) -> Map:
+    """As `through_seeds`, made anew."""
+    plane = latent.plane_through(*(model.sample_latents(1, seed)[0] for seed in seeds))
     area = -0.5, -0.5, 2.0
-    sheet = sheet_of(decode(_model, plane.latents(centres(*area))))
+    sheet = sheet_of(decode(model, plane.latents(centres(*area))))
     others = [seed for seed in range(3 + BEYOND) if seed not in seeds][:BEYOND]
-    beyond = torch.cat([_model.sample_latents(1, seed) for seed in others])
+    beyond = torch.cat([model.sample_latents(1, seed) for seed in others])
     names = [f"Seed {seed}" for seed in others]
     return Map(plane, *area, sheet, [], [], None, 1.0, beyond, names)
 

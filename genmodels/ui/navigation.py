@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from genmodels.ui import shell, training_view
+from genmodels.ui import lesson_link, shell, tour, training_view
 
 # Section, file in pages/, title, icon.
 PAGES = (
@@ -12,6 +12,7 @@ PAGES = (
     ("", "train", "Train", "model_training"),
     ("How it works", "vae", "VAE, step by step", "school"),
     ("How it works", "gan", "GAN, step by step", "school"),
+    ("How it works", "points", "Live training", "scatter_plot"),
     ("Explore", "sample", "Sample", "grid_view"),
     ("Explore", "interpolate", "Interpolate", "linear_scale"),
     ("Explore", "reconstruct", "Reconstruct", "compare"),
@@ -33,5 +34,8 @@ if __name__ == "__main__":
         )
         sections.setdefault(section, []).append(page)
     page = st.navigation(sections, position="top")
+    tour.show(page.url_path)
+    lesson_link.show_task(page.url_path)
     shell.run(page)
+    lesson_link.offer(page.url_path)
     training_view.announce()

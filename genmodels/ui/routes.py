@@ -34,9 +34,14 @@ FULL_LENGTH = "X-Full-Length"
 
 
 class Decoder(TypedDict):
-    """What `openDecoder` of components/decoder.js takes."""
+    """What `openDecoder` of components/decoder.js takes.
+
+    `runtime` is the folder of onnxruntime-web, `wasm` its large file, `model` that of
+    `onnx_export`; these two may be gzip files.
+    """
 
     runtime: str
+    wasm: str
     model: str
     latentDim: int
     channels: int
@@ -63,11 +68,19 @@ def decoder(run: runs.Run) -> Decoder | None:
 
     if not isinstance(run.recipe, LatentRecipe) or not runtime.available():
         return None
-    channels, height, width = run.recipe.shape
+    folder = _address(f"onnxruntime/{runtime.version()}/")
+    model = _address(f"runs/{run.id}/decoder.onnx?v={weights.fingerprint(run)}")
+    return decoder_at(run.recipe, folder, folder + runtime.WASM, model)
+
+
+def decoder_at(recipe: LatentRecipe, folder: str, wasm: str, model: str) -> Decoder:
+    """A decoder by the addresses of its parts."""
+    channels, height, width = recipe.shape
     return {
-        "runtime": _address(f"onnxruntime/{runtime.version()}/"),
-        "model": _address(f"runs/{run.id}/decoder.onnx?v={weights.fingerprint(run)}"),
-        "latentDim": run.recipe.latent_dim,
+        "runtime": folder,
+        "wasm": wasm,
+        "model": model,
+        "latentDim": recipe.latent_dim,
         "channels": channels,
         "height": height,
         "width": width,

@@ -9,10 +9,11 @@ from .. import folders
 
 PACKAGE = folders.REPOSITORY / "node_modules" / "onnxruntime-web"
 FOLDER = PACKAGE / "dist"
+WASM = "ort-wasm-simd-threaded.wasm"
 FILES = {
     "ort.wasm.min.mjs": "text/javascript",
     "ort-wasm-simd-threaded.mjs": "text/javascript",
-    "ort-wasm-simd-threaded.wasm": "application/wasm",
+    WASM: "application/wasm",
 }
 """What a browser loads of it, and as what."""
 

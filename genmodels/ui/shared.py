@@ -55,8 +55,13 @@ def choose_run(has: str = "", need: str = "", first: str = "") -> Run:
 
 def about(run: Run) -> str:
     """A run in one line."""
+    return f"{plain(run.title)} · {size(run)}"
+
+
+def size(run: Run) -> str:
+    """How large a run's networks are, and how long they learnt."""
     parameters = " + ".join(f"{count:,} {name}" for name, count in run.parameters.items())
-    return f"{plain(run.title)} · {parameters} parameters · {run.status().epoch} epochs"
+    return f"{parameters} parameters · {run.status().epoch} epochs"
 
 
 def losses_in_words(run: Run) -> str:

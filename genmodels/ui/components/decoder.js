@@ -52,7 +52,7 @@ function openDecoder(options) {
   };
 }
 
-function startDecoder({ runtime, model, latentDim, channels, height, width }) {
+function startDecoder({ runtime, wasm, model, latentDim, channels, height, width }) {
   const progress = { state: "loading", loaded: 0, total: 0, failure: "" };
   const listeners = new Set();
   let waiting = []; // In order, at most one of each channel; the worker gets the next when free.
@@ -121,9 +121,10 @@ function startDecoder({ runtime, model, latentDim, channels, height, width }) {
       fail("The decoder stopped in this browser.");
     };
     // An address of its own kind, blob:, has no path to be relative to.
-    const absolute = (path) => new URL(path, location.origin).href;
+    const absolute = (path) => new URL(path, document.baseURI).href;
     const shape = [latentDim, channels, height * width];
-    worker.postMessage({ runtime: absolute(runtime), model: absolute(model), shape });
+    const [folder, large, graph] = [runtime, wasm, model].map(absolute);
+    worker.postMessage({ runtime: folder, wasm: large, model: graph, shape });
   }
   return { progress, listeners, ask, end, forget: (handle) => drop((old) => old.handle === handle) };
 }
@@ -138,7 +139,7 @@ function decoderWorker() {
     async function one(address, part) {
       const answer = await fetch(address);
       if (!answer.ok) throw `The decoder could not be loaded: the server answered ${answer.status}.`;
-      part.total = Number(answer.headers.get("X-Full-Length"));
+      part.total = lengthOf(answer.headers);
       const chunks = [];
       for (const reader = answer.body.getReader(); ; ) {
         const { done, value } = await reader.read();
@@ -148,7 +149,16 @@ function decoderWorker() {
         if (parts.every(({ total }) => total)) tell();
       }
       if (part.total && part.loaded !== part.total) throw "The decoder was cut off while it loaded.";
-      return new Uint8Array(await new Blob(chunks).arrayBuffer());
+      // Some servers unpack .gz files on the way, so the name says nothing.
+      const packed = chunks[0]?.[0] === 0x1f && chunks[0][1] === 0x8b;
+      const content = new Blob(chunks).stream();
+      const whole = packed ? content.pipeThrough(new DecompressionStream("gzip")) : content;
+      return new Uint8Array(await new Response(whole).arrayBuffer());
+    }
+    /** Bytes that will arrive; 0 where nobody says. Content-Length counts compressed ones. */
+    function lengthOf(headers) {
+      const plain = headers.has("Content-Encoding") ? null : headers.get("Content-Length");
+      return Number(headers.get("X-Full-Length") ?? plain);
     }
     function tell() {
       const sum = (name) => parts.reduce((before, part) => before + part[name], 0);
@@ -159,10 +169,10 @@ function decoderWorker() {
     });
   }
 
-  async function start({ runtime, model }) {
-    const [wasm, graph] = await download([`${runtime}ort-wasm-simd-threaded.wasm`, model]);
+  async function start({ runtime, wasm, model }) {
+    const [wasmBinary, graph] = await download([wasm, model]);
     const ort = await import(`${runtime}ort.wasm.min.mjs`);
-    Object.assign(ort.env.wasm, { numThreads: 1, wasmBinary: wasm, wasmPaths: runtime });
+    Object.assign(ort.env.wasm, { numThreads: 1, wasmBinary, wasmPaths: runtime });
     ort.env.logLevel = "error";
     session = await ort.InferenceSession.create(graph, { executionProviders: ["wasm"] });
     ({ Tensor } = ort);

@@ -1,0 +1,100 @@
+"""Lesson links: a page as it is now, a task for the class, and what is hidden, as an address."""
+
+import urllib.parse
+
+import segno
+import streamlit as st
+
+from .shell import plain
+
+LONGEST_TASK = 300
+LONGEST_LINK = 2000
+"""Letters of an address that a QR code still shows to a phone across the room."""
+
+CONTROLS = {
+    "sample": {"model": "Model", "count": "How many", "spread": "Spread", "seed": "Seed"},
+    "interpolate": {
+        "model": "Model",
+        "a_from": "Where A comes from",
+        "b_from": "Where B comes from",
+        "path": "Path",
+    },
+    "reconstruct": {"model": "Model", "first": "First test image"},
+    "map": {"model": "Model"},
+    "dimensions": {"model": "Model", "a_from": "Where A comes from", "rows": "Rows"},
+    "picture": {"model": "Model", "source": "Where the picture comes from"},
+    "arithmetic": {
+        "model": "Model",
+        "a_from": "Where A comes from",
+        "b_from": "Where B comes from",
+        "c_from": "Where C comes from",
+    },
+    "together": {"models": "Models", "view": "View", "seed": "Seed", "path": "Path"},
+    "curves": {"runs": "Runs", "quantity": "Quantity", "log": "Logarithmic"},
+}
+"""The controls of a page that a teacher may hide, by their keys."""
+
+
+def show_task(page: str) -> None:
+    """The task of the link that brought the person here, until it is done; and hides controls."""
+    if "task" in st.query_params:
+        st.session_state["task"] = st.query_params["task"]
+    hidden = CONTROLS.get(page, {}).keys() & st.query_params.get("hide", "").split(".")
+    if hidden:  # Streamlit gives an element's key to its class.
+        rules = ", ".join(f".st-key-{key}" for key in sorted(hidden))
+        st.html(f"<style>{rules} {{ display: none; }}</style>")
+    task = st.session_state.get("task", "").strip()
+    if not task:
+        return
+    if len(task) > LONGEST_TASK:
+        task = task[:LONGEST_TASK] + "…"
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**Your task.** {plain(task)}", width="stretch")
+        st.button("Done", icon=":material/check:", key="task-done", on_click=_forget)
+
+
+def _forget() -> None:
+    st.session_state.pop("task", None)
+    st.query_params.pop("task", None)
+
+
+def offer(page: str) -> None:
+    """A button that makes a link to the page as it is now, for a class."""
+    if page in CONTROLS and st.button(
+        "Lesson link", icon=":material/qr_code_2:", key="lesson-link"
+    ):
+        _compose(page)
+
+
+@st.dialog("Lesson link", width="large", icon=":material/qr_code_2:")
+def _compose(page: str) -> None:
+    names = CONTROLS[page]
+    form, code = st.columns(2, gap="medium")
+    with form:
+        st.markdown("A link to this page **as it is now**, with a task, for the class to open.")
+        task = st.text_area("Task", max_chars=LONGEST_TASK, key="lesson-task")
+        hidden = st.multiselect(
+            "Hide", list(names), format_func=lambda key: names[key], key="lesson-hide"
+        )
+    query = {name: st.query_params.get_all(name) for name in st.query_params}
+    link = address(st.context.url or "", query, task, hidden)
+    with code:
+        if len(link) > LONGEST_LINK:
+            st.error("This link is too long for a QR code; shorten the task.")
+            return
+        drawn = segno.make(link, error="l", micro=False).svg_inline(
+            scale=8, border=4, light="#fff", dark="#000"
+        )
+        st.image(drawn, width="stretch", alt="QR code of the link below")
+    st.code(link, language=None, wrap_lines=True)
+
+
+def address(url: str, query: dict[str, list[str]], task: str, hidden: list[str]) -> str:
+    """The address of a page with its state, and what a lesson adds to it."""
+    kept = {name: value for name, value in query.items() if name not in ("task", "hide")}
+    if task.strip():
+        kept["task"] = [task.strip()]
+    if hidden:
+        kept["hide"] = [".".join(hidden)]
+    encoded = urllib.parse.urlencode(kept, doseq=True)
+    return urllib.parse.urlsplit(url)._replace(query=encoded).geturl()
