@@ -1,7 +1,7 @@
 """What Streamlit's own widgets cannot do: pictures that change while a handle is dragged, a grid
 of pictures to choose from, a canvas to draw on, the numbers of a latent as sliders, a map of
-pictures under the pointer, learning curves with the samples of each moment below them, and a GAN
-and a VAE that learn points in the browser.
+pictures under the pointer, learning curves with the samples of each moment below them, lessons,
+and a GAN and a VAE that learn points in the browser.
 
 Each is a component of `st.components.v2`; its JavaScript and CSS are in components/.
 """
@@ -102,6 +102,8 @@ PARTS = {
     "curves": ["chart.js", "samples.js"],
     "traversals": [],
     "map": ["decoder.js", "latents.js"],
+    "lesson_gan": ["decoder.js", "formulas.js", "lesson.js"],
+    "lesson_vae": ["decoder.js", "formulas.js", "lesson.js"],
     "tour": [],
     "playground": ["network.js", "distributions.js", "learners.js", "scenes.js"],
 }
@@ -137,6 +139,12 @@ _traversals = component("genmodels_traversals", js=script("traversals"), css=sty
 _tour = component("genmodels_tour", js=script("tour"), css=style("tour"))
 _latent_map = component("genmodels_latent_map", js=script("map"), css=style("map"))
 _playground = component("genmodels_playground", js=script("playground"), css=style("playground"))
+_lessons = {
+    family: component(
+        f"genmodels_lesson_{family}", js=script(f"lesson_{family}"), css=style("lesson")
+    )
+    for family in ("vae", "gan")
+}
 
 
 def tour_invitation(text: str) -> bool:
@@ -492,6 +500,17 @@ def playground(settings: Playground, key: str) -> None:
     Rates, loss, variance and KL weight change what goes on; the other settings begin anew.
     """
     _playground(key=key, data=dict(settings))
+
+
+def lesson(*, family: str, step: str, data: dict[str, Any], key: str) -> None:
+    """A step of a lesson: a figure to move by hand, and its formula with the numbers of the moment.
+
+    `step` is a name in STEPS of components/lesson_vae.js or lesson_gan.js, where it says what
+    `data` it takes. The server hears nothing.
+
+        lesson(family="gan", step="losses", data={}, key="lesson-losses")
+    """
+    _lessons[family](key=key, data={"step": step} | data)
 
 
 def _numbers(said: Any) -> list[float] | None:

@@ -100,10 +100,10 @@ def principal_map(model: Any, means: Tensor, labels: list[int]) -> Map:
         left,
         bottom,
         size,
-        _sheet(decode(model, plane.latents(_centres(left, bottom, size)))),
+        sheet_of(decode(model, plane.latents(centres(left, bottom, size)))),
         [(x, y, label) for (x, y), label in zip(_rounded(places), classes, strict=True)],
         numbers.tolist(),
-        _sheet(decode(model, means[numbers])),
+        sheet_of(decode(model, means[numbers])),
         latent.held_variance(plane, means),
         beyond,
         [f"Component {3 + number}" for number in range(len(beyond))],
@@ -126,14 +126,14 @@ def seeds_map(model: Any, seeds: tuple[int, int, int]) -> Map:
     """As `through_seeds`, made anew."""
     plane = latent.plane_through(*(model.sample_latents(1, seed)[0] for seed in seeds))
     area = -0.5, -0.5, 2.0
-    sheet = _sheet(decode(model, plane.latents(_centres(*area))))
+    sheet = sheet_of(decode(model, plane.latents(centres(*area))))
     others = [seed for seed in range(3 + BEYOND) if seed not in seeds][:BEYOND]
     beyond = torch.cat([model.sample_latents(1, seed) for seed in others])
     names = [f"Seed {seed}" for seed in others]
     return Map(plane, *area, sheet, [], [], None, 1.0, beyond, names)
 
 
-def _centres(left: float, bottom: float, size: float) -> Tensor:
+def centres(left: float, bottom: float, size: float) -> Tensor:
     """The middles of the tiles [SIDE², 2], row after row from the top."""
     steps = (torch.arange(SIDE) + 0.5) * size / SIDE
     y, x = torch.meshgrid(bottom + steps.flip(0), left + steps, indexing="ij")
@@ -146,7 +146,7 @@ def decode(model: Any, latents: Tensor) -> pictures.Images:
     return shared.as_pictures(torch.cat([model.decode(part) for part in latents.split(BATCH)]))
 
 
-def _sheet(images: pictures.Images) -> Sheet:
+def sheet_of(images: pictures.Images) -> Sheet:
     content = pictures.webp_within(pictures.sprite(images), LARGEST)
     return {
         "url": pictures.content_url(content, "webp"),
@@ -162,7 +162,7 @@ def _rounded(places: Tensor) -> list[list[float]]:
 
 def background(model: Any, shown: Map) -> bytes:
     """The decoded places as one PNG."""
-    places = _centres(shown.left, shown.bottom, shown.size)
+    places = centres(shown.left, shown.bottom, shown.size)
     return pictures.png(pictures.sprite(decode(model, shown.plane.latents(places)), SIDE))
 
 

@@ -10,6 +10,8 @@ from genmodels.ui import lesson_link, shell, tour, training_view
 PAGES = (
     ("", "home", "Home", "home"),
     ("", "train", "Train", "model_training"),
+    ("How it works", "vae", "VAE, step by step", "school"),
+    ("How it works", "gan", "GAN, step by step", "school"),
     ("How it works", "points", "Live training", "scatter_plot"),
     ("Explore", "sample", "Sample", "grid_view"),
     ("Explore", "interpolate", "Interpolate", "linear_scale"),
@@ -32,6 +34,7 @@ if __name__ == "__main__":
         )
         sections.setdefault(section, []).append(page)
     page = st.navigation(sections, position="top")
+    shell.darken_text_on_primary()
     tour.show(page.url_path)
     lesson_link.show_task(page.url_path)
     shell.run(page)

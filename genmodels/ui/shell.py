@@ -27,6 +27,16 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
     yield
 
 
+def darken_text_on_primary() -> None:
+    """On dark ground the primary colour is light, to be read as text; Streamlit writes white on it,
+    which cannot be read there."""
+    if st.context.theme.type == "dark":
+        st.html(
+            "<style>[data-testid=stBaseButton-primary] *, [data-tag] * "
+            "{ color: #121212 !important; }</style>"
+        )
+
+
 def page(name: str) -> Path:
     """The file of a page, for links to it."""
     return folders.REPOSITORY / "pages" / f"{name}.py"

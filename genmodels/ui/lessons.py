@@ -1,0 +1,180 @@
+"""What the lessons show: their steps, and real numbers of the models that ship."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import streamlit as st
+
+from .. import pictures, posteriors
+from ..evaluation import results
+from ..runs import Run
+from . import components, map_view, routes, shared
+
+PLANE = "vae-mnist-2d"
+"""The model whose latents can be drawn on paper."""
+AREA = (-3.5, -3.5, 7.0)
+"""Left, bottom and size of its plane: nearly all of the prior."""
+
+
+class Step(NamedTuple):
+    """A step of a lesson: `kind` is its name in the component, `text` goes before the figure."""
+
+    name: str
+    kind: str
+    text: str
+    data: Callable[[], dict[str, Any]] = dict
+
+
+def show(family: str, steps: Sequence[Step]) -> None:
+    """The step that the address names, and buttons to the ones before and after it."""
+    names = [step.name for step in steps]
+    if st.session_state.get("step") not in names:  # Chosen in the other lesson.
+        st.session_state.pop("step", None)
+    name = st.segmented_control(
+        "Steps", names, default=names[0], required=True, key="step", bind="query-params"
+    )
+    at = names.index(name)
+    step = steps[at]
+    st.subheader(f"{at + 1}. {name}", anchor=False)
+    st.markdown(step.text)
+    components.lesson(family=family, step=step.kind, data=step.data(), key=f"lesson-{step.kind}")
+    with st.container(horizontal=True):
+        _button("Back", ":material/arrow_back:", names[max(at - 1, 0)], at == 0)
+        _button(
+            "Next",
+            ":material/arrow_forward:",
+            names[min(at + 1, len(names) - 1)],
+            name == names[-1],
+        )
+
+
+def _button(label: str, icon: str, goal: str, disabled: bool) -> None:
+    st.button(
+        label,
+        icon=icon,
+        disabled=disabled,
+        on_click=st.session_state.update,
+        kwargs={"step": goal},
+    )
+
+
+def plane() -> dict[str, Any]:
+    """The plane of the latents of `PLANE` as tiles, and how a browser decodes a place itself."""
+    run = _shipped(PLANE)
+    return {
+        "area": AREA,
+        "tiles": _tiles(_stamp(run), run),
+        "decoder": routes.decoder(run),
+    }
+
+
+def typical() -> dict[str, Any]:
+    """Ten pictures that the model draws itself, and the posterior of each, besides its plane."""
+    run = _shipped(PLANE)
+    return plane() | {"pictures": _typical(_stamp(run), run)}
+
+
+def losses() -> dict[str, Any]:
+    """The last losses of the VAEs of digits on held-out images, in nats per image."""
+    models = []
+    for run in _found("vae-mnist", PLANE):
+        lines = [line for line in run.metrics() if line["split"] == "val" and "kl" in line]
+        if lines:
+            values = {name: lines[-1][name] for name in ("loss", "reconstruction", "kl")}
+            latent_dim = getattr(run.recipe, "latent_dim", 0)
+            models.append({"title": run.title, "latentDim": latent_dim} | values)
+    return {"models": models}
+
+
+def shares() -> dict[str, Any]:
+    """How the samples of the models of digits fall into the classes, as far as it was measured."""
+    models = []
+    for run in _found("gan-mnist", "vae-mnist"):
+        for entry in results(run):
+            if entry["metric"] == "classes":
+                words = f"{entry['value']} of {len(entry['shares'])} classes covered"
+                rows = list(entry["shares"].items())
+                models.append({"title": run.title, "words": words, "shares": rows})
+    return {"models": models}
+
+
+def distances() -> dict[str, Any]:
+    """The Fréchet distances of the models that ship, by the features they were measured on."""
+    groups: dict[str, dict[str, Any]] = {}
+    for run in _found("gan-mnist", "vae-mnist", PLANE, "gan-imagenette", "vae-imagenette"):
+        for entry in results(run):
+            if entry["metric"] != "frechet" or not entry.get("floor"):
+                continue
+            group = groups.setdefault(entry["title"], {"rows": [], "floor": entry["floor"]})
+            words = f"{entry['value']:.2f} ± {entry['error']:.2f}"
+            group["rows"].append([run.title, entry["value"], words])
+    return {
+        "groups": [
+            {"title": title, "rows": [*sorted(group["rows"], key=_value), _floor(group["floor"])]}
+            for title, group in groups.items()
+        ]
+    }
+
+
+def _value(row: list[Any]) -> float:
+    return row[1]
+
+
+def _floor(floor: dict[str, Any]) -> list[Any]:
+    """Real against real: no model can be expected to do better."""
+    return ["Real against real", floor["value"], f"{floor['value']:.2f}"]
+
+
+def _found(*ids: str) -> list[Run]:
+    """Those of the runs that are here, in this order."""
+    shown = {run.id: run for run in shared.gallery()[0]}
+    return [shown[name] for name in ids if name in shown]
+
+
+def _shipped(name: str) -> Run:
+    found = _found(name)
+    if not found:
+        shared.empty(f"This step shows the model {name}, which is not here. Restore checkpoints/.")
+    return found[0]
+
+
+def _stamp(run: Run) -> str:
+    from .. import weights
+
+    return weights.fingerprint(run)
+
+
+@st.cache_data(max_entries=2, show_spinner="Decoding the plane")
+def _tiles(fingerprint: str, _run: Run) -> components.Sheet:
+    places = map_view.centres(*AREA)
+    return map_view.sheet_of(map_view.decode(shared.model_of(_run), places))
+
+
+@st.cache_data(max_entries=2, show_spinner="Encoding ten pictures")
+def _typical(fingerprint: str, _run: Run) -> list[dict[str, Any]]:
+    """A typical latent of each class decoded, and what the encoder says of these pictures."""
+    import torch
+
+    model = shared.model_of(_run)
+    stored = posteriors.stored(_run)
+    if stored is None:
+        return []
+    labels = torch.tensor(stored.labels)
+    groups = {name: stored.means[labels == at] for at, name in enumerate(stored.classes)}
+    # A class may lie in several places, and its mean in none of them: so the medoid.
+    medoids = {
+        name: group[torch.cdist(group, group).sum(0).argmin()] for name, group in groups.items()
+    }
+    with torch.inference_mode():
+        images = model.decode(torch.stack(list(medoids.values())))
+        mean, log_variance = model.encode(images)
+    deviation = (0.5 * log_variance).exp()
+    return [
+        {
+            "name": name,
+            "url": pictures.data_url(pictures.to_pil(picture)),
+            "mean": mean[at].tolist(),
+            "deviation": deviation[at].tolist(),
+        }
+        for at, (name, picture) in enumerate(zip(medoids, shared.as_pictures(images), strict=True))
+    ]
