@@ -60,22 +60,22 @@ def _forget() -> None:
 
 def offer(page: str) -> None:
     """A button that makes a link to the page as it is now, for a class."""
-    if page in CONTROLS and st.button(
-        "Lesson link", icon=":material/qr_code_2:", key="lesson-link"
-    ):
+    if st.button("Lesson link", icon=":material/qr_code_2:", key="lesson-link"):
         _compose(page)
 
 
 @st.dialog("Lesson link", width="large", icon=":material/qr_code_2:")
 def _compose(page: str) -> None:
-    names = CONTROLS[page]
+    names = CONTROLS.get(page, {})
     form, code = st.columns(2, gap="medium")
     with form:
         st.markdown("A link to this page **as it is now**, with a task, for the class to open.")
         task = st.text_area("Task", max_chars=LONGEST_TASK, key="lesson-task")
-        hidden = st.multiselect(
-            "Hide", list(names), format_func=lambda key: names[key], key="lesson-hide"
-        )
+        hidden = []
+        if names:
+            hidden = st.multiselect(
+                "Hide", list(names), format_func=lambda key: names[key], key="lesson-hide"
+            )
     query = {name: st.query_params.get_all(name) for name in st.query_params}
     link = address(st.context.url or "", query, task, hidden)
     with code:
