@@ -9,7 +9,7 @@ app: .venv/app $(NPM)  ## the app, on this machine only, training allowed
 	$(BIN)/streamlit run app.py --server.address localhost
 
 test: .venv/dev $(NPM) check  ## all tests; those that need a browser or data say so where they skip
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: .venv/dev  ## style and types
 	$(BIN)/ruff format --check .
