@@ -86,7 +86,7 @@ def test_reconstruct_without_the_data_set_shows_the_models_own_samples(app):
 def test_training_is_off_unless_it_is_switched_on(app):
     open_page(app, "train")
     assert "switched off" in texts(app)
-    assert app.button[-1].disabled
+    assert next(button for button in app.button if button.label == "Start training").disabled
 
 
 def test_an_impossible_setting_is_refused_beside_its_field(app, monkeypatch):
