@@ -147,24 +147,36 @@ class Tab:
         await target.scroll_into_view_if_needed()
         box = await target.bounding_box()
         assert box is not None
-        mouse, moves, over = self.page.mouse, [], False
+        # Not page.mouse: while a button is pressed, Playwright runs code of its own in the page at
+        # each move, to learn whether a drag and drop began, and that takes the page's time.
+        session = await self.page.context.new_cdp_session(self.page)
+        moves, over = [], False
 
-        def move(seconds: float):
+        def mouse(kind: str, seconds: float):
+            """The left button is down in all moves of a drag, but not after its end."""
             x, y = way(seconds)
-            return mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+            event = {
+                "type": kind,
+                "x": box["x"] + x * box["width"],
+                "y": box["y"] + y * box["height"],
+                "button": "left" if press else "none",
+                "buttons": int(press and kind != "mouseReleased"),
+                "clickCount": int(kind != "mouseMoved"),
+            }
+            return session.send("Input.dispatchMouseEvent", event)
 
         async def keep_moving() -> None:
-            started = time.perf_counter()
             for number in itertools.count():
                 if over:
                     break
-                moves.append(asyncio.create_task(move(time.perf_counter() - started)))
+                seconds = time.perf_counter() - started
+                moves.append(asyncio.create_task(mouse("mouseMoved", seconds)))
                 await asyncio.sleep(max(0, started + number / MOVES - time.perf_counter()))
             await asyncio.gather(*moves)
 
-        await move(0)
         if press:
-            await mouse.down()
+            await mouse("mousePressed", 0)
+        started = time.perf_counter()
         moved = asyncio.create_task(keep_moving())
         try:
             await asyncio.sleep(WARM)
@@ -173,7 +185,8 @@ class Tab:
             over = True
             await moved
             if press:
-                await mouse.up()
+                await mouse("mouseReleased", time.perf_counter() - started)
+            await session.detach()
 
     async def drag_player(self, seconds: float) -> dict[str, float]:
         slider = self.page.locator(".genmodels-player .genmodels-slider")
