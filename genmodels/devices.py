@@ -35,4 +35,4 @@ def choose_precision(recipe: Recipe, device: torch.device) -> str:
     else:
         able = torch.cpu.get_capabilities()
         fast = device.type == "cpu" and bool(able.get("avx512_bf16") or able.get("bf16"))
-    return "bfloat16" if fast and recipe.network == "convolutional" else "float32"
+    return "bfloat16" if fast and recipe.network != "linear" else "float32"

@@ -180,7 +180,7 @@ def _map_words(shown: map_view.Map, stored: Stored | None) -> str:
 
 def _ends(run: Run, model: Any) -> list[tuple[str, Tensor]]:
     """The ends of the walk, each with its name."""
-    means = list(run.latents().get("class_means", {}).items())
+    means = list(posteriors.class_means(run, model).items())
     if len(means) < 2:
         return [(f"seed {seed}", model.sample_latents(1, seed)[0]) for seed in ENDS]
     places = ENDS if len(means) > max(ENDS) else (0, -1)

@@ -3,6 +3,7 @@
 Networks give logits; the sigmoid is inside the loss, where it is numerically stable.
 """
 
+import math
 from typing import Literal
 
 import torch
@@ -25,6 +26,22 @@ def reconstruction_error(
     return errors.sum(1) if reduction == "sum" else errors.mean(1)
 
 
+def gaussian_error(
+    means: Tensor, images: Tensor, reduction: Literal["sum", "mean"] = "sum"
+) -> Tensor:
+    """-log p(x|z) of a Gaussian decoder, summed (or averaged) over pixels, in nats: [n].
+
+    One variance serves all pixels of the batch: the one that makes the images most probable,
+    their mean squared error (Rybkin et al. 2021, equation 5). So it weighs reconstruction
+    against KL by itself. A density: it may be below 0.
+    """
+    squares = (means.float() - images).square().flatten(1)
+    # Below a grey level, an error is that of rounding.
+    variance = squares.mean().clamp(min=1 / 255**2)
+    errors = 0.5 * (squares / variance + (2 * math.pi * variance).log())
+    return errors.sum(1) if reduction == "sum" else errors.mean(1)
+
+
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     """KL(N(mean, variance) || N(0, 1)) of each latent, summed over its numbers, in nats: [n].
 
@@ -38,14 +55,37 @@ def kl_terms(mean: Tensor, log_variance: Tensor) -> Tensor:
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
 
 
-def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """-E log D(x) - E log(1 - D(G(z))) in nats (Goodfellow et al. 2014, equation 1)."""
-    return F.softplus(-real_logits.float()).mean() + F.softplus(fake_logits.float()).mean()
+AdversarialLoss = Literal["cross-entropy", "hinge"]
 
 
-def generator_loss(fake_logits: Tensor) -> Tensor:
-    """-E log D(G(z)) in nats, which does not saturate (Goodfellow et al. 2014, section 3)."""
-    return F.softplus(-fake_logits.float()).mean()
+def discriminator_loss(
+    real_logits: Tensor, fake_logits: Tensor, kind: AdversarialLoss = "cross-entropy"
+) -> Tensor:
+    """-E log D(x) - E log(1 - D(G(z))) in nats (Goodfellow et al. 2014, equation 1).
+
+    hinge: E max(0, 1 - logit) over real images and E max(0, 1 + logit) over fakes (Lim and Ye
+    2017).
+    """
+    real, fake = real_logits.float(), fake_logits.float()
+    if kind == "hinge":
+        return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+    return F.softplus(-real).mean() + F.softplus(fake).mean()
+
+
+def generator_loss(fake_logits: Tensor, kind: AdversarialLoss = "cross-entropy") -> Tensor:
+    """-E log D(G(z)) in nats, which does not saturate (Goodfellow et al. 2014, section 3).
+
+    hinge: minus the mean logit.
+    """
+    fake = fake_logits.float()
+    return -fake.mean() if kind == "hinge" else F.softplus(-fake).mean()
+
+
+def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
+    """Half the squared gradient of each image's logit with respect to it, mean over images: R1
+    (Mescheder et al. 2018, equation 9). `images` must require gradients."""
+    (gradients,) = torch.autograd.grad(logits.float().sum(), images, create_graph=True)
+    return 0.5 * gradients.float().square().flatten(1).sum(1).mean()
 
 
 def reparametrise(mean: Tensor, log_variance: Tensor, rng: torch.Generator) -> Tensor:

@@ -1,5 +1,6 @@
 """What latents.json keeps of a model's posteriors, for pages that do without the data set."""
 
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,8 @@ from .runs import Run
 STORED = 2000
 """How many posterior means of held-out images are kept."""
 BATCH = 128
+FITTED = 20_000
+"""How many training images a prior is fitted to at most."""
 
 
 class Stored(NamedTuple):
@@ -38,19 +41,19 @@ def stored(run: Run) -> Stored | None:
         labels = [int(label) for label in plain["labels"]]
         # Runs of before this was recorded keep the first ones.
         images = [int(number) for number in plain.get("images", range(len(labels)))]
-        classes = _classes(run) or list(plain["class_means"])
+        names = classes(run) or list(plain["class_means"])
         whole = means.ndim == 2 and len(means) == len(labels) and bool(means.isfinite().all())
         whole = whole and means.shape[1] == getattr(run.recipe, "latent_dim", 0)
         whole = whole and len(images) == len(labels)
-        whole = whole and min(labels) >= 0 and max(labels) < len(classes)
+        whole = whole and min(labels) >= 0 and max(labels) < len(names)
     except (KeyError, TypeError, ValueError):
         whole = False
     if not whole:
         raise RunError(f"{run.id}: latents.json is damaged; delete the file, or restore it.")
-    return Stored(means, labels, classes, images)
+    return Stored(means, labels, names, images)
 
 
-def _classes(run: Run) -> list[str]:
+def classes(run: Run) -> list[str]:
     """The names of the classes a run learnt from; empty where its pictures were deleted."""
     if run.recipe.pictures is None:
         return list(DATASETS[run.recipe.dataset].classes)
@@ -58,6 +61,15 @@ def _classes(run: Run) -> list[str]:
         return list(own_pictures.open_set(run.recipe.pictures).classes)
     except DataError:
         return []
+
+
+def class_means(run: Run, model: Any) -> dict[str, list[float]]:
+    """The mean latent of each class by its name: of the posteriors, or where the model has no
+    encoder, of its prior. Empty where it knows no classes."""
+    if model.prior is None or hasattr(model, "encode"):
+        return run.latents().get("class_means", {})
+    means = model.prior.means[:, 0]
+    return dict(zip(classes(run), means.tolist(), strict=False))
 
 
 @torch.inference_mode()
@@ -83,13 +95,55 @@ def summary(model: Any, train: data.Images, val: data.Images) -> dict[str, Any]:
     }
 
 
+@torch.inference_mode()
+def fit_prior(model: Any, train: data.Images, check_stop: Callable[[], None]) -> None:
+    """Fits the Gaussians of a VAE's prior to the posteriors of each class's training images.
+
+    What the decoder has learnt to make pictures of are draws from posteriors, and together they
+    do not fill N(0, 1) evenly (Hoffman and Johnson 2016); Gaussians fitted to draws of them do
+    better (Ghosh et al. 2020). Of so many images, one draw each, by expectation maximisation.
+    """
+    from sklearn.mixture import GaussianMixture  # Takes a second, and few trainings need it.
+
+    prior = model.prior
+    pixels, labels = train.pixels[:FITTED], train.labels[:FITTED].clamp(max=prior.classes - 1)
+    rng = torch.Generator(model.device).manual_seed(0)
+    draws = torch.cat(
+        [
+            objectives.reparametrise(mean, log_variance, rng).cpu()
+            for mean, log_variance in _posteriors(model, pixels)
+        ]
+    )
+    for label in range(prior.classes):
+        check_stop()
+        mine = draws[labels == label].double().numpy()
+        count = min(prior.means.shape[1], len(mine) // 2)
+        if not count:  # Too few to tell: N(0, 1), as it began.
+            continue
+        mixture = GaussianMixture(count, reg_covar=1e-4, random_state=0).fit(mine)
+        weights, means, covariances = (
+            torch.from_numpy(fitted)
+            for fitted in (mixture.weights_, mixture.means_, mixture.covariances_)
+        )
+        prior.weights[label] = 0.0
+        prior.weights[label, :count] = weights
+        prior.means[label, :count] = means
+        prior.scales[label, :count] = torch.linalg.cholesky(covariances)
+
+
+def _posteriors(model: Any, pixels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Means and log variances, float32, a batch at a time."""
+    for part in data.batches(len(pixels), BATCH):
+        mean, log_variance = model.encode(data.to_float(pixels[part].to(model.device)))
+        yield mean.float(), log_variance.float()
+
+
 def _encode(model: Any, pixels: Tensor) -> tuple[Tensor, Tensor]:
     """Posterior means [n, latent_dim], and the mean KL of each number [latent_dim]."""
     means, terms = [], []
-    for part in data.batches(len(pixels), BATCH):
-        mean, log_variance = model.encode(data.to_float(pixels[part].to(model.device)))
-        means.append(mean.float().cpu())
-        terms.append(objectives.kl_terms(mean.float(), log_variance.float()).cpu())
+    for mean, log_variance in _posteriors(model, pixels):
+        means.append(mean.cpu())
+        terms.append(objectives.kl_terms(mean, log_variance).cpu())
     return torch.cat(means), torch.cat(terms).double().mean(0)
 
 

@@ -9,6 +9,7 @@ takes its part of a batch, and they add up their gradients (see `genmodels.distr
 """
 
 import contextlib
+import copy
 import io
 import math
 import time
@@ -20,6 +21,7 @@ import numpy as np
 import torch
 from filelock import Timeout
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from . import (
     data,
@@ -76,6 +78,9 @@ class Trainer:
         self.parameters = {
             name: list(network.parameters()) for name, network in self.model.networks.items()
         }
+        self.averages: list[Tensor] = []
+        self.learning: list[Tensor] = []
+        self.shown = self.averaged()
         self.images_seen = 0
         self.endings: Tensor | None = None
         # The networks take images channels last: then a batch gathered from this is so too.
@@ -92,6 +97,7 @@ class Trainer:
         if committed == 0:
             with distributed.together():
                 if distributed.RANK == 0:
+                    self.fit_prior()
                     self.store_samples()
                     self.commit(0, [self.validate(0)])
         self.progress.begin(self.images_seen, self.recipe.epochs * len(self.train))
@@ -99,6 +105,7 @@ class Trainer:
             line = self.train_epoch(epoch)
             with distributed.together():
                 if distributed.RANK == 0:
+                    self.fit_prior()
                     held_out = self.validate(epoch) | self.measure_distance(epoch)
                     self.store_samples()
                     self.commit(epoch, [line, held_out])
@@ -154,7 +161,33 @@ class Trainer:
                 self.optimizers[name].step()
                 self.optimizers[name].zero_grad()
             measured |= turn.measured
+        self.average()
         return measured
+
+    def averaged(self) -> Model:
+        """The model that is shown and kept: the one that learns, or where the recipe asks for an
+        average of its weights, one that has those."""
+        self.weight_average = getattr(self.recipe, "weight_average", 0.0)
+        if not self.weight_average:
+            return self.model
+        shown = copy.copy(self.model)
+        shown._modules = dict(self.model._modules)
+        for name in self.model.averaged():
+            average = copy.deepcopy(self.model.networks[name]).requires_grad_(False)
+            shown.add_module(name, average)
+            own, learning = average.state_dict(), self.model.networks[name].state_dict()
+            for key, tensor in own.items():
+                if tensor.is_floating_point():  # Not the counts of batch normalisation.
+                    self.averages.append(tensor)
+                    self.learning.append(learning[key])
+        return shown
+
+    def average(self) -> None:
+        """Moves the averages on by a step; the untrained weights are soon forgotten."""
+        if self.averages:
+            step = self.images_seen / self.recipe.batch_size
+            decay = min(self.weight_average, (1 + step) / (10 + step))
+            get_ema_multi_avg_fn(decay)(self.averages, self.learning, 0)
 
     def is_ending(self, step: int) -> bool:
         """Whether some process is to end; of the same step, all get the same answer."""
@@ -173,7 +206,7 @@ class Trainer:
     @torch.inference_mode()
     def validate(self, epoch: int) -> dict[str, Any]:
         """The same quantities on held-out images, with the same noise every time."""
-        self.model.eval()
+        self.shown.eval()
         rng = torch.Generator(self.device).manual_seed(VALIDATION_SEED)
         means = Means()
         started = time.perf_counter()
@@ -182,18 +215,24 @@ class Trainer:
             if pixels.shape[1] > 1:
                 pixels = pixels.contiguous(memory_format=torch.channels_last)
             images, labels = data.to_float(pixels), self.val.labels[part].to(self.device)
-            means.add(self.model.measure(images, labels, rng), len(images))
+            means.add(self.shown.measure(images, labels, rng), len(images))
             self.progress.check_stop()
         return self.line("val", epoch, means.result(), time.perf_counter() - started)
+
+    def fit_prior(self) -> None:
+        """Fits the Gaussians that latents are drawn from, where they are the posteriors'."""
+        if hasattr(self.shown, "encode") and self.shown.prior is not None:
+            self.shown.eval()
+            posteriors.fit_prior(self.shown, self.train, self.progress.check_stop)
 
     def measure_distance(self, epoch: int) -> dict[str, float]:
         """The classifier distance, in the epochs for which the recipe asks."""
         if not self.distance_every or epoch % self.distance_every:
             return {}
-        self.model.eval()
+        self.shown.eval()
         started = time.perf_counter()
         distance = self.gauge(
-            self.model, recipes.DISTANCE_SAMPLES, SAMPLE_SEED, self.progress.check_stop
+            self.shown, recipes.DISTANCE_SAMPLES, SAMPLE_SEED, self.progress.check_stop
         )
         seconds = round(time.perf_counter() - started, 3)
         return {"classifier_distance": distance, "distance_seconds": seconds}
@@ -201,10 +240,10 @@ class Trainer:
     @torch.inference_mode()
     def store_samples(self) -> None:
         """The same 64 latents decoded, as one picture named by the images seen."""
-        sample = getattr(self.model, "sample", None)
+        sample = getattr(self.shown, "sample", None)
         if sample is None:
             return
-        self.model.eval()
+        self.shown.eval()
         images = sample(runs.SAMPLES, SAMPLE_SEED).cpu().numpy()
         content = pictures.webp(pictures.sprite(pictures.from_floats(images)))
         folder = self.folder / "samples"
@@ -213,13 +252,15 @@ class Trainer:
 
     def commit(self, epoch: int, lines: list[dict[str, Any]]) -> None:
         """Makes an epoch the state to resume from."""
-        networks = {name: net.state_dict() for name, net in self.model.networks.items()}
+        networks = {name: net.state_dict() for name, net in self.shown.networks.items()}
+        learning = {name: net.state_dict() for name, net in self.model.networks.items()}
         weights.save_networks(self.folder, networks, self.images_seen)
         runs.append_metrics(self.folder, lines)
         state = {
             "epoch": epoch,
             "images_seen": self.images_seen,
             "networks": networks,
+            "learning": learning if self.averages else {},
             "optimizers": {name: opt.state_dict() for name, opt in self.optimizers.items()},
         }
         buffer = io.BytesIO()
@@ -230,7 +271,9 @@ class Trainer:
         """Goes back to a committed epoch and gives its number."""
         try:
             for name, network in self.model.networks.items():
-                network.load_state_dict(state["networks"][name])
+                network.load_state_dict((state["learning"] or state["networks"])[name])
+                if self.averages:
+                    self.shown.networks[name].load_state_dict(state["networks"][name])
                 self.optimizers[name].load_state_dict(state["optimizers"][name])
         except (KeyError, RuntimeError, ValueError) as error:
             raise RunError(
@@ -284,9 +327,9 @@ class Trainer:
 
     def store_latents(self) -> None:
         """What pages need of the posteriors where the data set is not at hand."""
-        if hasattr(self.model, "encode"):
-            self.model.eval()
-            plain = posteriors.summary(self.model, self.train, self.val)
+        if hasattr(self.shown, "encode"):
+            self.shown.eval()
+            plain = posteriors.summary(self.shown, self.train, self.val)
             runs.write_json(self.folder / "latents.json", plain)
 
 
@@ -351,7 +394,7 @@ def fit(
         place = distributed.own_device(place)
         model = build(recipe).to(place)
         model.compute_type = getattr(torch, choose_precision(recipe, place))
-        if recipe.network == "convolutional":
+        if recipe.network != "linear":
             model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         if sync_batch_norm:
             synchronise_batch_norm(model)

@@ -83,7 +83,8 @@ def load_state(folder: Path) -> dict[str, Any]:
     path = folder / "state.pt"
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        return {key: state[key] for key in ("epoch", "images_seen", "networks", "optimizers")}
+        keys = ("epoch", "images_seen", "networks", "learning", "optimizers")
+        return {key: state[key] for key in keys}
     except FileNotFoundError as error:
         raise RunError(f"{folder.name} holds no state.pt: it cannot be resumed.") from error
     except Exception as error:  # torch.load raises whatever its readers raise.

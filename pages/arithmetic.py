@@ -3,7 +3,7 @@
 import streamlit as st
 import torch
 
-from genmodels import latent, pictures
+from genmodels import latent, pictures, posteriors
 from genmodels.ui import components, shared
 from genmodels.ui.endpoints import choose_latent, keep_buttons
 from genmodels.ui.shell import plain
@@ -60,12 +60,15 @@ with side:
         "The longer it is beyond that, the less the model has seen of such places."
     )
     keep_buttons(result)
-means = run.latents().get("class_means", {})
+means = posteriors.class_means(run, model)
 if means:
     st.subheader("The means of the classes", anchor=False)
     st.markdown(
         "Each class's training images have posteriors; this is what the mean of their means "
         "decodes to. It is what *Class mean* stands for above."
+        if hasattr(model, "encode")
+        else "The latents of each class are drawn from around a mean, which was learnt with the "
+        "generator; this is what it makes of it. It is what *Class mean* stands for above."
     )
     with torch.inference_mode():
         decoded = shared.as_pictures(model.decode(torch.tensor(list(means.values()))))

@@ -13,6 +13,7 @@ shared.heading(
     "turn the spread down for typical and up for daring ones. Click a picture to keep it.",
 )
 run = shared.choose_run()
+label = shared.choose_class(run, "class")
 columns = st.columns([3, 3, 2, 1], vertical_alignment="bottom")
 count = columns[0].slider("How many", 1, 256, 64, key="count", bind="query-params")
 spread = columns[1].slider(
@@ -35,7 +36,7 @@ columns[3].button(
 )
 
 model = shared.model_of(run)
-images = shared.as_pictures(model.sample(count, seed, spread))
+images = shared.as_pictures(model.sample(count, seed, spread, label))
 sprite = pictures.sprite(images)
 grid, side = st.columns([3, 1])
 with grid:
@@ -73,6 +74,7 @@ with side:
                 f"{end}_seed": seed,
                 f"{end}_picture": picked + 1,
                 f"{end}_spread": spread,
+                f"{end}_label": st.session_state.get("class"),
             }
             if st.button(f"Keep as {end.upper()}", key=f"keep-{end}", width="stretch"):
                 st.session_state.update(kept)

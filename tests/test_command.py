@@ -39,7 +39,7 @@ def complaint(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["vae-mnist", "--batch-size", "0"], "batch size must be a whole number from 1 to 4,096"),
         (["vae-mnist", "--batch-size=2.5"], "--batch-size"),
         (["vae-mnist", "--learning-rate", "nan"], "learning rate must be a number"),
-        (["vae-mnist", "--network", "convolutional"], "network must be linear"),
+        (["vae-mnist", "--network", "convolutional"], "network must not be convolutional"),
         (["vae-mnist", "--generator-norm", "batch"], "--generator-norm"),
         (["vae-mnist", "--device", "tpu"], "'tpu'"),
         (["vae-mnist", "--run-dir", "My run"], "'My run' cannot be a run's id"),

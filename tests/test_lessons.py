@@ -73,8 +73,9 @@ def test_the_value_of_the_game_is_minus_the_discriminators_loss(page, formula):
     real = 1 + 0.7 * torch.randn(200_000, generator=rng)
     made = -1 + torch.randn(200_000, generator=rng)
     p, g = torch.distributions.Normal(1, 0.7), torch.distributions.Normal(-1, 1)
-    logits = [p.log_prob(x) - g.log_prob(x) for x in (real, made)]
-    assert -found["value"] == pytest.approx(objectives.discriminator_loss(*logits).item(), rel=1e-2)
+    on_real, on_made = (p.log_prob(x) - g.log_prob(x) for x in (real, made))
+    loss = objectives.discriminator_loss(on_real, on_made).item()
+    assert -found["value"] == pytest.approx(loss, rel=1e-2)
     same = page.evaluate(
         "() => { const p = (x) => formulas.logNormal(x, 0, 1);"
         " return formulas.gameValue(p, p, () => 0, -9, 9).value; }"

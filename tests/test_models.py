@@ -9,7 +9,8 @@ from genmodels import recipes
 from genmodels.models import LatentModel, build
 from genmodels.recipes import RECIPES
 
-REPORT = ["vae-mnist", "vae-imagenette", "gan-mnist", "gan-imagenette"]
+REPORT = list(recipes.REPORT)
+PLUS = [name for name in RECIPES if name.endswith("-plus")]
 
 
 def built(name: str, **changes) -> Any:
@@ -49,6 +50,44 @@ def test_parameters_are_as_many_as_the_report_says(name, parameters):
     assert counts == parameters
     if name.startswith("vae"):
         assert sum(counts.values()) == {"vae-mnist": 1_079_600, "vae-imagenette": 4_348_547}[name]
+
+
+def size(network: nn.Module) -> int:
+    return sum(weight.numel() for weight in network.parameters())
+
+
+@pytest.mark.parametrize("name", PLUS)
+def test_a_better_model_is_no_larger_than_the_reports(name):
+    better, reports = built(name).networks, built(name.removesuffix("-plus")).networks
+    discriminators = [
+        size(networks.pop("discriminator", nn.ReLU())) for networks in (better, reports)
+    ]
+    assert sum(map(size, better.values())) <= sum(map(size, reports.values()))
+    assert discriminators[0] <= 2 * discriminators[1]
+
+
+@pytest.mark.parametrize("prior", ["normal", "classes"])
+@pytest.mark.parametrize("network", ["linear", "convolutional", "residual"])
+@pytest.mark.parametrize("name", REPORT)
+def test_every_kind_of_network_and_prior_makes_and_takes_images(name, network, prior):
+    recipe = dataclasses.replace(recipes.named(name), network=network, prior=prior, feature_maps=4)
+    if (name, network) == ("vae-mnist", "convolutional"):
+        assert list(recipe.problems()) == ["network"]
+        return
+    model: Any = build(recipe).eval()
+    images = model.sample(3)
+    assert images.shape == (3, *recipe.shape)
+    if hasattr(model, "encode"):
+        assert model.encode(images)[0].shape == (3, model.latent_dim)
+    else:
+        assert model.discriminate(images).shape == (3,)
+    if network == "residual":
+        model.train()
+        rng = torch.Generator().manual_seed(0)
+        for turn in model.turns(images, torch.tensor([0, 1, 9]), rng):
+            moving = [p for name in turn.networks for p in model.networks[name].parameters()]
+            gradients = torch.autograd.grad(turn.loss, moving, allow_unused=True, retain_graph=True)
+            assert sum(gradient is None for gradient in gradients) == 0
 
 
 @pytest.mark.parametrize(
@@ -136,6 +175,71 @@ def test_an_image_does_not_depend_on_its_batch(name):
         torch.testing.assert_close(model.encode(images[:1])[0], mean[:1])
     else:
         torch.testing.assert_close(model.discriminate(images[:1]), model.discriminate(images)[:1])
+
+
+@pytest.mark.parametrize("name", ["vae-mnist", "gan-mnist"])
+def test_latents_of_classes_are_drawn_from_around_their_means(name):
+    model = built(name, prior="classes")
+    rng = torch.Generator().manual_seed(5)
+    model.prior.means.data = torch.randn(model.prior.means.shape, generator=rng) * 100
+    means = model.prior.means[:, 0]
+    latents = model.sample_latents(2_000, seed=3)
+    nearest = torch.cdist(latents, means).argmin(1)
+    assert nearest.bincount(minlength=10).tolist() == pytest.approx([200] * 10, abs=50)
+    noise = latents - means[nearest]
+    assert noise.mean().item() == pytest.approx(0, abs=0.03)
+    assert noise.std().item() == pytest.approx(1, abs=0.03)
+    for count in (1, 2, 17, 1_999):
+        assert torch.equal(model.sample_latents(count, seed=3), latents[:count]), count
+    sevens = model.sample_latents(50, seed=3, label=7)
+    torch.testing.assert_close(sevens - means[7], noise[:50], atol=1e-3, rtol=0)
+    assert torch.equal(model.sample_latents(2, spread=0.0, label=7), means[[7, 7]])
+
+
+def test_a_fitted_prior_draws_from_all_its_gaussians_by_their_weights():
+    model = built("vae-mnist", prior="classes", components=3, latent_dim=2)
+    model.prior.weights.data[4] = torch.tensor([0.5, 0.0, 0.5])
+    model.prior.means.data[4] = torch.tensor([[-9.0, 0.0], [0.0, 0.0], [9.0, 0.0]])
+    model.prior.scales.data[4] = torch.tensor([[0.1, 0.0], [0.3, 0.4]])
+    latents = model.sample_latents(4_000, label=4)
+    left, right = latents[latents[:, 0] < 0], latents[latents[:, 0] > 0]
+    assert len(left) == pytest.approx(2_000, abs=150)
+    covariance = torch.tensor([[0.01, 0.03], [0.03, 0.25]])
+    for part, mean in ((left, -9.0), (right, 9.0)):
+        torch.testing.assert_close(part.mean(0), torch.tensor([mean, 0.0]), atol=0.05, rtol=0)
+        torch.testing.assert_close(part.T.cov(), covariance, atol=0.02, rtol=0)
+
+
+def test_a_discriminator_of_classes_judges_an_image_as_the_class_it_is_told():
+    gan = built("gan-mnist", prior="classes")
+    images, labels = torch.rand(5, 1, 28, 28), torch.tensor([0, 3, 3, 9, 1])
+    answers = nn.Sequential.forward(gan.discriminator, images)
+    assert answers.shape == (5, 11)
+    expected = torch.stack(
+        [row[0] + row[1 + label] for row, label in zip(answers, labels, strict=True)]
+    )
+    torch.testing.assert_close(gan.discriminator(images, labels), expected)
+    best = answers[:, 0] + answers[:, 1:].amax(1)
+    torch.testing.assert_close(gan.discriminator(images), best)
+
+
+def test_spectral_normalisation_holds_the_largest_singular_value_at_one():
+    gan = built("gan-mnist-plus")
+    for _ in range(20):  # Each pass in training moves the estimate on.
+        gan.discriminator(torch.rand(2, 1, 28, 28))
+    gan.eval()
+    weights = [m.weight for m in gan.discriminator.modules() if isinstance(m, nn.Conv2d)]
+    assert len(weights) == 3
+    for weight in weights:
+        assert torch.linalg.matrix_norm(weight.flatten(1), 2).item() == pytest.approx(1, abs=0.02)
+
+
+def test_a_cosine_takes_the_learning_rates_to_zero():
+    falling, constant = built("vae-mnist", schedule="cosine"), built("vae-mnist")
+    assert [falling.learning_rate_factor(part) for part in (0, 0.5, 1)] == pytest.approx(
+        [1, 0.5, 0]
+    )
+    assert constant.learning_rate_factor(0.9) == 1
 
 
 @pytest.mark.parametrize("latent_dim", [2, 16, 100])

@@ -43,6 +43,36 @@ def test_adversarial_losses_are_the_cross_entropies_of_probabilities():
     torch.testing.assert_close(objectives.generator_loss(fake), expected)
 
 
+def test_hinge_losses_are_those_of_the_paper():
+    real, fake = torch.tensor([2.0, 0.5, -1.0]), torch.tensor([-3.0, 0.0, 1.0])
+    expected = (0 + 0.5 + 2) / 3 + (0 + 1 + 2) / 3
+    assert objectives.discriminator_loss(real, fake, "hinge").item() == pytest.approx(expected)
+    assert objectives.generator_loss(fake, "hinge").item() == pytest.approx(2 / 3)
+
+
+def test_the_gradient_penalty_is_half_the_squared_gradient_at_each_image():
+    images = torch.randn(4, 1, 3, 3, generator=rng(1)).requires_grad_()
+    logits = images.square().flatten(1).sum(1)  # Its gradient is 2x.
+    penalty = objectives.gradient_penalty(logits, images)
+    torch.testing.assert_close(penalty, 2 * images.square().sum() / 4)
+    penalty.backward()
+    torch.testing.assert_close(images.grad, images.detach())
+
+
+def test_the_gaussian_error_is_the_density_at_the_variance_that_fits_best():
+    means, images = (torch.rand(6, 1, 5, 5, generator=rng(seed)) for seed in (1, 2))
+
+    def error(variance: torch.Tensor) -> torch.Tensor:
+        return -Normal(means, variance.sqrt()).log_prob(images).flatten(1).sum(1)
+
+    best = (means - images).square().mean()
+    torch.testing.assert_close(objectives.gaussian_error(means, images), error(best))
+    for factor in (0.8, 1.25):
+        assert error(best * factor).mean() > error(best).mean()
+    same = objectives.gaussian_error(images, images)
+    assert same.isfinite().all()
+
+
 def test_logits_of_ten_thousand_overflow_nowhere():
     large = torch.tensor([[1e4, -1e4]], requires_grad=True)
     images = torch.tensor([[0.0, 1.0]])

@@ -18,10 +18,13 @@ def test_a_named_recipe_can_be_trained_and_survives_json(name):
 
 def test_the_reports_recipes_are_those_of_the_report():
     shared = {"seed": 0, "train_limit": None, "precision": "auto", "pictures": None}
-    shared |= {"distance_every": None}
+    shared |= {"distance_every": None, "prior": "normal", "feature_maps": 64}
+    shared |= {"schedule": "constant", "weight_average": 0.0, "augmentation": "none"}
     vae = {"family": "vae", "learning_rate": 1e-3, "kl_weight": 1.0, "reduction": "sum"}
     vae |= {"encoder_norm": "none", "decoder_norm": "none"}
-    gan = {"family": "gan", "feature_maps": 64, "beta1": 0.5}
+    vae |= {"likelihood": "bernoulli", "components": 1}
+    gan = {"family": "gan", "beta1": 0.5, "loss": "cross-entropy", "r1_weight": 0.0}
+    gan |= {"discriminator_feature_maps": None, "discriminator_augmentation": "none"}
     gan |= {"generator_learning_rate": 2e-4, "discriminator_learning_rate": 2e-4}
     mnist = {"dataset": "mnist", "network": "linear", "epochs": 30}
     imagenette = {"dataset": "imagenette", "network": "convolutional", "epochs": 50}
@@ -51,7 +54,7 @@ def test_the_reports_recipes_are_those_of_the_report():
         ("vae-mnist", {"kl_weight": -1.0}, "kl weight must be a number from 0 to 1,000, not -1.0."),
         ("gan-mnist", {"generator_norm": "layer"}, "must be one of none, batch, not 'layer'"),
         ("gan-mnist", {"beta1": 1.0}, "beta1 must be a number from 0 to 0.999"),
-        ("gan-mnist", {"network": "convolutional"}, "network must be linear: MNIST is 28x28"),
+        ("vae-mnist", {"network": "convolutional"}, "must not be convolutional: MNIST is 28x28"),
         ("gan-imagenette", {"dataset": ["mnist"]}, "dataset must be one of mnist, imagenette"),
         ("gan-imagenette", {"dataset": "cifar"}, "dataset must be one of mnist, imagenette"),
     ],

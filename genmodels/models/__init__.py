@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..recipes import Recipe
+from ..recipes import LatentRecipe, Recipe
+from .prior import ClassPrior
 
 
 class Turn(NamedTuple):
@@ -59,6 +60,10 @@ class Model(nn.Module):
         """The same quantities on held-out images, nothing learnt: means over the batch."""
         raise NotImplementedError
 
+    def averaged(self) -> tuple[str, ...]:
+        """The networks that a recipe's `weight_average` is of."""
+        raise NotImplementedError
+
     def optimizer_options(self, network: str) -> dict[str, Any]:
         """Adam's options for a network."""
         raise NotImplementedError
@@ -71,27 +76,54 @@ class Model(nn.Module):
 class LatentModel(Model):
     """A model that turns latents into images."""
 
-    def __init__(self, recipe: Recipe, latent_dim: int):
+    prior: ClassPrior | None
+    """Where latents come from; None for N(0, 1)."""
+
+    def __init__(self, recipe: LatentRecipe, prior: ClassPrior | None):
         super().__init__(recipe)
-        self.latent_dim = latent_dim
+        self.latent_dim = recipe.latent_dim
+        self.schedule = recipe.schedule
+        self.mirrored = recipe.augmentation == "mirror"
+        self.prior = prior
+
+    def learning_rate_factor(self, progress: float) -> float:
+        return (1 + math.cos(math.pi * progress)) / 2 if self.schedule == "cosine" else 1.0
 
     def decode(self, latents: Tensor) -> Tensor:
         """Latents [n, latent_dim] to images in [0, 1]."""
         raise NotImplementedError
 
-    def sample_latents(self, count: int, seed: int = 0, spread: float = 1.0) -> Tensor:
-        """`count` latents from the prior N(0, spread²): the same ones for the same seed, on
-        every device, and the first ones of a larger count."""
+    def sample_latents(
+        self, count: int, seed: int = 0, spread: float = 1.0, label: int | None = None
+    ) -> Tensor:
+        """`count` latents from the prior: the same ones for the same seed, on every device, and
+        the first ones of a larger count.
+
+        `spread` is a factor on their standard deviation. `label` is a class, for models that
+        have a prior of each; None draws from all.
+        """
         rng = torch.Generator().manual_seed(seed)
         # randn draws in blocks of 16, and what does not fill a block in another order.
         numbers = torch.randn(math.ceil(count * self.latent_dim / 16) * 16, generator=rng)
-        latents = numbers[: count * self.latent_dim].view(count, self.latent_dim)
-        return latents.to(self.device) * spread
+        noise = numbers[: count * self.latent_dim].view(count, self.latent_dim)
+        noise = noise.to(self.device) * spread
+        if self.prior is None:
+            return noise
+        # Of another seed: the same would make them depend on the noise.
+        rng.manual_seed(seed + 2**31)
+        choices = torch.rand(count, 2, generator=rng).to(self.device)
+        labels = (choices[:, 0] * self.prior.classes).long()
+        if label is not None:
+            labels = torch.full_like(labels, label)
+        with torch.no_grad():
+            return self.prior(noise, labels, choices[:, 1])
 
     @torch.no_grad()
-    def sample(self, count: int, seed: int = 0, spread: float = 1.0) -> Tensor:
-        """`count` images of latents from the prior."""
-        return self.decode(self.sample_latents(count, seed, spread))
+    def sample(
+        self, count: int, seed: int = 0, spread: float = 1.0, label: int | None = None
+    ) -> Tensor:
+        """`count` images of latents from the prior, as `sample_latents` draws them."""
+        return self.decode(self.sample_latents(count, seed, spread, label))
 
 
 def build(recipe: Recipe) -> Model:

@@ -1,19 +1,26 @@
 """Generative adversarial networks (Goodfellow et al. 2014); the convolutional one is DCGAN
-(Radford et al. 2016).
+(Radford et al. 2016), of one doubling less at each end for 28x28.
 
 The generator's tanh gives [-1, 1]; that range never leaves this file.
 """
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations
 
 from .. import noise, objectives
 from ..recipes import GANRecipe
-from . import LatentModel, Turn, norm_layer
+from . import LatentModel, Turn, augmentation, norm_layer, residual
+from .prior import ClassPrior
+
+PENALISED = 16
+"""R1 is taken of every sixteenth image, which costs as little as all in every sixteenth step
+(Karras et al. 2020) and needs no count of steps."""
 
 
 class Generator(nn.Sequential):
@@ -26,13 +33,16 @@ class Generator(nn.Sequential):
             layers += [nn.Linear(width, 256), *norm_layer(recipe.generator_norm, 256, 1)]
             layers += [nn.LeakyReLU(0.01), nn.Linear(256, math.prod(recipe.shape))]
             layers += [nn.Unflatten(1, recipe.shape)]
+        elif recipe.network == "residual":
+            norm = partial(norm_layer, recipe.generator_norm, dimensions=2)
+            layers += residual.rising(width, recipe.shape, recipe.feature_maps, norm)
         else:
             bias = recipe.generator_norm == "none"  # A normalisation has its own.
+            start, widths = residual.widths(recipe.shape[1] // 2, recipe.feature_maps)
             layers.append(nn.Unflatten(1, (width, 1, 1)))
-            for step, factor in enumerate((8, 4, 2, 1)):  # 4, 8, 16, 32 pixels
-                features = recipe.feature_maps * factor
-                stride, padding = (2, 1) if step else (1, 0)
-                layers += [nn.ConvTranspose2d(width, features, 4, stride, padding, bias=bias)]
+            for step, features in enumerate(widths):
+                kernel, stride, padding = (4, 2, 1) if step else (start, 1, 0)
+                layers += [nn.ConvTranspose2d(width, features, kernel, stride, padding, bias=bias)]
                 layers += [*norm_layer(recipe.generator_norm, features, 2), nn.ReLU()]
                 width = features
             layers += [nn.ConvTranspose2d(width, recipe.shape[0], 4, 2, 1, bias=False)]
@@ -40,40 +50,67 @@ class Generator(nn.Sequential):
 
 
 class Discriminator(nn.Sequential):
-    """Images in [-1, 1] to one logit each, [n]: positive where it holds the image for real."""
+    """Images in [-1, 1] to one logit each, [n]: positive where it holds the image for real.
+
+    Where the latents are of classes it is asked about the image and its class: what tells that
+    class from others is added to what all have in common (Miyato and Koyama 2018).
+    """
 
     def __init__(self, recipe: GANRecipe):
         layers: list[nn.Module] = []
+        kind = "batch" if recipe.discriminator_norm == "batch" else "none"
+        maps = recipe.discriminator_feature_maps or recipe.feature_maps
+        answers = 1 + recipe.class_count if recipe.prior == "classes" else 1
         if recipe.network == "linear":
             layers += [nn.Flatten(), nn.Linear(math.prod(recipe.shape), 128)]
-            layers += [*norm_layer(recipe.discriminator_norm, 128, 1), nn.LeakyReLU(0.01)]
-            layers += [nn.Linear(128, 1)]
+            layers += [*norm_layer(kind, 128, 1), nn.LeakyReLU(0.01)]
+            layers += [nn.Linear(128, answers)]
+        elif recipe.network == "residual":
+            falling, width = residual.falling(
+                recipe.shape, maps, partial(norm_layer, kind, dimensions=2)
+            )
+            start = residual.widths(recipe.shape[1], 1)[0]
+            layers += [*falling, nn.Conv2d(width, answers, start, bias=False)]
         else:
-            bias = recipe.discriminator_norm == "none"
-            width = recipe.feature_maps
+            bias = kind == "none"
+            start, widths = residual.widths(recipe.shape[1] // 2, maps)
+            width, *wider = reversed(widths)
             layers += [nn.Conv2d(recipe.shape[0], width, 4, 2, 1, bias=False), nn.LeakyReLU(0.2)]
-            for factor in (2, 4, 8):  # 16, 8, 4 pixels
-                features = recipe.feature_maps * factor
+            for features in wider:
                 layers += [nn.Conv2d(width, features, 4, 2, 1, bias=bias)]
-                layers += [*norm_layer(recipe.discriminator_norm, features, 2), nn.LeakyReLU(0.2)]
+                layers += [*norm_layer(kind, features, 2), nn.LeakyReLU(0.2)]
                 width = features
-            layers += [nn.Conv2d(width, 1, 4, bias=False)]
-        super().__init__(*layers, nn.Flatten(0))
+            layers += [nn.Conv2d(width, answers, start, bias=False)]
+        super().__init__(*layers, nn.Flatten())
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Without labels, the class is taken as which it holds an image for real most."""
+        answers = super().forward(images)
+        common, of_classes = answers[:, 0], answers[:, 1:]
+        if of_classes.shape[1] == 0:
+            return common
+        if labels is None:
+            return common + of_classes.amax(1)
+        return common + of_classes.gather(1, labels[:, None])[:, 0]
 
 
 class GAN(LatentModel):
     """A generator and the discriminator it plays against."""
 
     def __init__(self, recipe: GANRecipe):
-        super().__init__(recipe, recipe.latent_dim)
-        self.learning_rates = {
-            "generator": recipe.generator_learning_rate,
-            "discriminator": recipe.discriminator_learning_rate,
-        }
-        self.beta1 = recipe.beta1
+        prior = None
+        if recipe.prior == "classes":
+            prior = ClassPrior(recipe.class_count, 1, recipe.latent_dim, scaled=False)
+        super().__init__(recipe, prior)
+        self.options = recipe
         self.generator = Generator(recipe)
         self.discriminator = Discriminator(recipe)
         self.apply(_initialise)
+        if recipe.discriminator_norm == "spectral":
+            self.discriminator.apply(_normalise_spectrum)
+
+    def averaged(self) -> tuple[str, ...]:
+        return tuple(name for name in self.networks if name != "discriminator")
 
     def decode(self, latents: Tensor) -> Tensor:
         return (self.generator(latents) + 1) / 2
@@ -83,40 +120,68 @@ class GAN(LatentModel):
         return self.discriminator(images * 2 - 1).sigmoid()
 
     def turns(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[Turn]:
+        loss_kind = self.options.loss
+        if self.mirrored:
+            images = augmentation.mirror(images, rng)
+        labels = self._known(labels)
         with self.autocast():
-            fakes = self.generator(self._latents(len(images), rng))
-            real_logits = self.discriminator(images * 2 - 1)
-            fake_logits = self.discriminator(fakes.detach())
-        loss = objectives.discriminator_loss(real_logits, fake_logits)
+            fakes = self._fakes(labels, rng)
+            real_logits = self.discriminator(self._seen(images * 2 - 1, rng), labels)
+            fake_logits = self.discriminator(self._seen(fakes.detach(), rng), labels)
+        loss = objectives.discriminator_loss(real_logits, fake_logits, loss_kind)
         measured = {
             "discriminator_loss": loss.detach(),
             "d_real": real_logits.detach().float().sigmoid().mean(),
             "d_fake": fake_logits.detach().float().sigmoid().mean(),
         }
+        if self.options.r1_weight:
+            some = (images[::PENALISED] * 2 - 1).requires_grad_()
+            with self.autocast():
+                logits = self.discriminator(some, labels[::PENALISED])
+            penalty = objectives.gradient_penalty(logits, some)
+            loss = loss + self.options.r1_weight * penalty
+            measured["r1"] = penalty.detach()
         yield Turn(("discriminator",), loss, measured)
         # The same fakes before the discriminator that has just learnt.
         with self.autocast():
-            fake_logits = self.discriminator(fakes)
-        loss = objectives.generator_loss(fake_logits)
-        yield Turn(("generator",), loss, {"generator_loss": loss.detach()})
+            fake_logits = self.discriminator(self._seen(fakes, rng), labels)
+        loss = objectives.generator_loss(fake_logits, loss_kind)
+        moving = tuple(name for name in self.networks if name != "discriminator")
+        yield Turn(moving, loss, {"generator_loss": loss.detach()})
 
     def measure(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
+        labels = self._known(labels)
         with self.autocast():
-            fakes = self.generator(self._latents(len(images), rng))
-            real_logits = self.discriminator(images * 2 - 1)
-            fake_logits = self.discriminator(fakes)
+            fakes = self._fakes(labels, rng)
+            real_logits = self.discriminator(images * 2 - 1, labels)
+            fake_logits = self.discriminator(fakes, labels)
         return {
-            "generator_loss": objectives.generator_loss(fake_logits),
-            "discriminator_loss": objectives.discriminator_loss(real_logits, fake_logits),
+            "generator_loss": objectives.generator_loss(fake_logits, self.options.loss),
+            "discriminator_loss": objectives.discriminator_loss(
+                real_logits, fake_logits, self.options.loss
+            ),
             "d_real": real_logits.float().sigmoid().mean(),
             "d_fake": fake_logits.float().sigmoid().mean(),
         }
 
     def optimizer_options(self, network: str) -> dict[str, Any]:
-        return {"lr": self.learning_rates[network], "betas": (self.beta1, 0.999)}
+        recipe = self.options
+        own = network == "discriminator"
+        rate = recipe.discriminator_learning_rate if own else recipe.generator_learning_rate
+        return {"lr": rate, "betas": (recipe.beta1, 0.999)}
 
-    def _latents(self, count: int, rng: torch.Generator) -> Tensor:
-        return noise.normal((count, self.latent_dim), rng)
+    def _fakes(self, labels: Tensor, rng: torch.Generator) -> Tensor:
+        """Pictures of new latents, in [-1, 1], of the classes `labels` [n] where it has classes."""
+        latents = noise.normal((len(labels), self.latent_dim), rng)
+        return self.generator(latents if self.prior is None else self.prior(latents, labels))
+
+    def _seen(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        kind = self.options.discriminator_augmentation
+        return augmentation.for_discriminator(images, kind, rng)
+
+    def _known(self, labels: Tensor) -> Tensor:
+        """The classes it can tell apart: own pictures are all of one."""
+        return labels.clamp(max=self.options.class_count - 1)
 
 
 def _initialise(layer: nn.Module) -> None:
@@ -129,3 +194,9 @@ def _initialise(layer: nn.Module) -> None:
         return
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
+
+
+def _normalise_spectrum(layer: nn.Module) -> None:
+    """Divides weights by their largest singular value (Miyato et al. 2018)."""
+    if isinstance(layer, nn.Linear | nn.Conv2d):
+        parametrizations.spectral_norm(layer)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -9,7 +10,8 @@ from torch import Tensor, nn
 
 from .. import objectives
 from ..recipes import VAERecipe
-from . import LatentModel, Turn, norm_layer
+from . import LatentModel, Turn, augmentation, norm_layer, residual
+from .prior import ClassPrior
 
 LINEAR_WIDTHS = (512, 256)
 CONVOLUTIONAL_WIDTHS = (32, 64, 128, 256)
@@ -28,6 +30,11 @@ class Encoder(nn.Module):
                 layers += [nn.Linear(width, features)]
                 layers += [*norm_layer(recipe.encoder_norm, features, 1), nn.ReLU()]
                 width = features
+        elif recipe.network == "residual":
+            norm = partial(norm_layer, recipe.encoder_norm, dimensions=2)
+            layers, width = residual.falling(recipe.shape, recipe.feature_maps, norm)
+            layers.append(nn.Flatten())
+            width *= residual.widths(recipe.shape[1], 1)[0] ** 2
         else:
             width = recipe.shape[0]
             for features in CONVOLUTIONAL_WIDTHS:
@@ -57,6 +64,9 @@ class Decoder(nn.Sequential):
                 layers += [*norm_layer(recipe.decoder_norm, features, 1), nn.ReLU()]
                 width = features
             layers += [nn.Linear(width, math.prod(recipe.shape)), nn.Unflatten(1, recipe.shape)]
+        elif recipe.network == "residual":
+            norm = partial(norm_layer, recipe.decoder_norm, dimensions=2)
+            layers += residual.rising(recipe.latent_dim, recipe.shape, recipe.feature_maps, norm)
         else:
             # 1 pixel becomes 5, 13, 30, 64 (as in Ha and Schmidhuber 2018, World Models).
             width = 1024
@@ -73,12 +83,20 @@ class VAE(LatentModel):
     """An encoder, a decoder and the ELBO between them."""
 
     def __init__(self, recipe: VAERecipe):
-        super().__init__(recipe, recipe.latent_dim)
+        prior = None
+        if recipe.prior == "classes":
+            classes, components = recipe.class_count, recipe.components
+            prior = ClassPrior(classes, components, recipe.latent_dim, scaled=True)
+        super().__init__(recipe, prior)
+        self.likelihood = recipe.likelihood
         self.kl_weight = recipe.kl_weight
         self.reduction: Literal["sum", "mean"] = recipe.reduction
         self.learning_rate = recipe.learning_rate
         self.encoder = Encoder(recipe)
         self.decoder = Decoder(recipe)
+
+    def averaged(self) -> tuple[str, ...]:
+        return ("encoder", "decoder")
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance of the posterior, each [n, latent_dim]."""
@@ -89,6 +107,8 @@ class VAE(LatentModel):
         return self.decoder(latents).sigmoid()
 
     def turns(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[Turn]:
+        if self.mirrored:
+            images = augmentation.mirror(images, rng)
         loss, measured = self._negative_elbo(images, rng)
         yield Turn(("encoder", "decoder"), loss, measured)
 
@@ -108,7 +128,11 @@ class VAE(LatentModel):
         latents = objectives.reparametrise(mean, log_variance, rng)
         with self.autocast():
             logits = self.decoder(latents)
-        reconstruction = objectives.reconstruction_error(logits, images, self.reduction).mean()
+        if self.likelihood == "gaussian":
+            reconstruction = objectives.gaussian_error(logits.sigmoid(), images, self.reduction)
+        else:
+            reconstruction = objectives.reconstruction_error(logits, images, self.reduction)
+        reconstruction = reconstruction.mean()
         kl = objectives.kl_divergence(mean, log_variance).mean()
         loss = reconstruction + self.kl_weight * kl
         measured = {"loss": loss, "reconstruction": reconstruction, "kl": kl}

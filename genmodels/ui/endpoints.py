@@ -6,7 +6,7 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from .. import data, latent
+from .. import data, latent, posteriors
 from ..latent import LatentError
 from ..runs import Run
 from . import shared, shell
@@ -35,7 +35,7 @@ def choose_latent(run: Run, model: Any, end: str, *, seed: int, class_index: int
 
     Raises LatentError where the choice of a shared link cannot be had here.
     """
-    means = run.latents().get("class_means", {})
+    means = posteriors.class_means(run, model)
     ways = [RANDOM]
     if means:
         ways.append(CLASS)
@@ -67,10 +67,11 @@ def choose_latent(run: Run, model: Any, end: str, *, seed: int, class_index: int
             help="The latent itself as text: copy it to keep it, paste another one here.",
         )
         return latent.from_text(text, model.latent_dim)
-    return _random(model, end, seed)
+    return _random(run, model, end, seed)
 
 
-def _random(model: Any, end: str, seed: int) -> Tensor:
+def _random(run: Run, model: Any, end: str, seed: int) -> Tensor:
+    label = shared.choose_class(run, f"{end}_label")
     columns = st.columns(3)
     seed = columns[0].number_input(
         "Seed", 0, 2**31 - 1, seed, key=f"{end}_seed", bind="query-params"
@@ -81,7 +82,7 @@ def _random(model: Any, end: str, seed: int) -> Tensor:
     spread = columns[2].number_input(
         "Spread", 0.0, 2.0, 1.0, 0.05, key=f"{end}_spread", bind="query-params"
     )
-    return model.sample_latents(picture, seed, spread)[-1]
+    return model.sample_latents(picture, seed, spread, label)[-1]
 
 
 def _class_mean(run: Run, means: dict[str, list[float]], end: str, index: int) -> list[float]:
@@ -94,7 +95,8 @@ def _class_mean(run: Run, means: dict[str, list[float]], end: str, index: int) -
         min(index, len(names) - 1),
         key=f"{end}_class",
         bind="query-params",
-        help="The mean of the posteriors of all training images of the class.",
+        help="The mean of the posteriors of all training images of the class; of a GAN, that of "
+        "the latents it draws for the class.",
     )
     return means[name]
 

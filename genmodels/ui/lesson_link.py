@@ -12,7 +12,13 @@ LONGEST_LINK = 2000
 """Letters of an address that a QR code still shows to a phone across the room."""
 
 CONTROLS = {
-    "sample": {"model": "Model", "count": "How many", "spread": "Spread", "seed": "Seed"},
+    "sample": {
+        "model": "Model",
+        "class": "Class",
+        "count": "How many",
+        "spread": "Spread",
+        "seed": "Seed",
+    },
     "interpolate": {
         "model": "Model",
         "a_from": "Where A comes from",

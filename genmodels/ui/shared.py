@@ -53,6 +53,21 @@ def choose_run(has: str = "", need: str = "", first: str = "") -> Run:
     return run
 
 
+def choose_class(run: Run, key: str) -> int | None:
+    """The class to draw latents of; None for all. Asks only of models that tell them apart."""
+    from .. import posteriors
+
+    if getattr(run.recipe, "prior", "normal") != "classes":
+        return None
+    names = posteriors.classes(run)
+    if st.session_state.get(key) not in names:
+        st.session_state.pop(key, None)
+    chosen = st.selectbox(
+        "Class", names, None, key=key, bind="query-params", placeholder="All classes"
+    )
+    return None if chosen is None else names.index(chosen)
+
+
 def about(run: Run) -> str:
     """A run in one line."""
     return f"{plain(run.title)} · {size(run)}"

@@ -1,0 +1,42 @@
+"""Gaussians of each class, to draw latents from in place of N(0, 1)."""
+
+import torch
+from torch import Tensor, nn
+
+
+class ClassPrior(nn.Module):
+    """A mixture of Gaussians for each class; the classes are equally probable.
+
+    A GAN learns one mean for each class with its generator: what that does to its first layer is
+    what a class given beside the latent would do (Mirza and Osindero 2014). For a VAE all of it
+    is fitted to the posteriors (see `genmodels.posteriors.fit_prior`).
+    """
+
+    def __init__(self, classes: int, components: int, latent_dim: int, scaled: bool):
+        super().__init__()
+        self.classes = classes
+        size = (classes, components, latent_dim)
+        self.means = nn.Parameter(torch.zeros(size), requires_grad=False)
+        self.scales = self.weights = None
+        if not scaled:
+            # As far from one another as latents of N(0, 1) are.
+            self.means = nn.Parameter(torch.randn(size))
+        else:
+            eye = torch.eye(latent_dim).expand(*size, latent_dim).clone()
+            self.scales = nn.Parameter(eye, requires_grad=False)
+            """Lower triangular; its product with its transpose is the covariance."""
+            weights = torch.full((classes, components), 1 / components)
+            self.weights = nn.Parameter(weights, requires_grad=False)
+
+    def forward(self, noise: Tensor, labels: Tensor, choice: Tensor | None = None) -> Tensor:
+        """Noise from N(0, 1) [n, latent_dim] to latents of the classes `labels` [n].
+
+        `choice`, uniform in [0, 1), is for the component of each, [n].
+        """
+        if self.scales is None or self.weights is None:
+            return self.means[labels, 0] + noise
+        assert choice is not None
+        reached = self.weights[labels].cumsum(1)
+        component = (choice[:, None] >= reached[:, :-1]).sum(1)
+        scaled = torch.einsum("nij,nj->ni", self.scales[labels, component], noise)
+        return self.means[labels, component] + scaled
