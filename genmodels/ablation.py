@@ -17,7 +17,6 @@ from .errors import GenmodelsError
 from .recipes import Recipe
 from .runs import Run
 
-FOLDER = folders.CHECKPOINTS / "ablations"
 SAMPLES = 10_000
 
 
@@ -79,7 +78,7 @@ def ladder(name: str) -> dict[str, Recipe]:
 
 def kept(name: str) -> list[Run]:
     """The steps that were trained and measured, in their order."""
-    steps = (FOLDER / name / str(number) for number in range(1, len(LADDERS[name]) + 1))
+    steps = (folders.ABLATIONS / name / str(number) for number in range(1, len(LADDERS[name]) + 1))
     return [runs.open_run(folder) for folder in steps if (folder / "recipe.json").exists()]
 
 
@@ -94,7 +93,7 @@ def climb(name: str) -> None:
     from .evaluation.__main__ import Bar
 
     for number, (title, recipe) in enumerate(ladder(name).items(), 1):
-        place = FOLDER / name / str(number)
+        place = folders.ABLATIONS / name / str(number)
         if place.exists() and runs.open_run(place).recipe == recipe:
             continue
         print(f"{name}, step {number}: {title}")

@@ -5,6 +5,8 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parent.parent
 CHECKPOINTS = REPOSITORY / "checkpoints"
+ABLATIONS = CHECKPOINTS / "ablations"
+"""Runs without weights, to be compared only (see `genmodels.ablation`)."""
 
 
 def runs() -> Path:

@@ -214,7 +214,7 @@ def list_runs() -> Iterator[Run | Damaged]:
     A damaged one spoils no other.
     """
     order = list(recipes.RECIPES)
-    shipped = _subfolders(folders.CHECKPOINTS)
+    shipped = [path for path in _subfolders(folders.CHECKPOINTS) if path != folders.ABLATIONS]
     shipped.sort(key=lambda path: order.index(path.name) if path.name in order else len(order))
     own = [path for path in _subfolders(folders.runs()) if (path / "recipe.json").exists()]
     own.sort(key=lambda path: (path / "recipe.json").stat().st_mtime, reverse=True)

@@ -1,12 +1,13 @@
-"""The README's table of the shipped runs; `python -m genmodels.table` writes it anew."""
+"""The README's tables of the shipped runs; `python -m genmodels.table` writes them anew."""
 
 import sys
 from pathlib import Path
 
-from . import figures, folders, runs
+from . import ablation, figures, folders, runs
 from .runs import Run
 
 BEGIN, END = "<!-- runs: python -m genmodels.table -->", "<!-- /runs -->"
+ABLATIONS = "<!-- ablations: python -m genmodels.table -->", "<!-- /ablations -->"
 COLUMNS = ("run", "parameters", "training", "time", "held-out losses (nats)", "samples")
 
 
@@ -41,10 +42,21 @@ def table() -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
 
 
+def ablations() -> str:
+    """What each means buys, a table for each ladder that was climbed."""
+    climbed = [name for name in ablation.LADDERS if ablation.kept(name)]
+    return "\n\n".join(
+        f"From `{name}`, {ablation.EPOCHS[name]} epochs each:\n\n{ablation.table(name)}"
+        for name in climbed
+    )
+
+
 def updated(text: str) -> str:
-    """A README's text with the table between its marks made anew."""
-    before, rest = text.split(BEGIN)
-    return f"{before}{BEGIN}\n{table()}\n{END}{rest.split(END)[1]}"
+    """A README's text with the tables between their marks made anew."""
+    for begin, end, made in ((BEGIN, END, table()), (*ABLATIONS, ablations())):
+        before, rest = text.split(begin)
+        text = f"{before}{begin}\n{made}\n{end}{rest.split(end)[1]}"
+    return text
 
 
 def main(path: Path = folders.REPOSITORY / "README.md") -> int:

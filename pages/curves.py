@@ -32,3 +32,4 @@ table = pd.DataFrame([{"run": run.id, **line} for run, metrics in curves for lin
 with st.expander("The numbers behind it"):
     st.dataframe(table, hide_index=True)
 shared.downloads(("CSV", "learning-curves.csv", table.to_csv(index=False).encode()))
+curves_view.ablations()

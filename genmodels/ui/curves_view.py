@@ -5,9 +5,10 @@ from typing import Any
 import streamlit as st
 from PIL import Image, ImageDraw
 
-from .. import figures, pictures
+from .. import ablation, figures, pictures
 from ..runs import Run
 from . import components, routes, shared
+from .shell import plain
 
 Curves = list[tuple[Run, list[dict[str, Any]]]]
 
@@ -41,6 +42,40 @@ def show(curves: Curves) -> None:
     if any(run.samples() for run, _ in curves):
         name = "-".join(run.id for run, _ in curves)
         shared.downloads(("Film as GIF", f"{name}.gif", lambda: pictures.gif(film(curves), 0.4)))
+
+
+def ablations() -> None:
+    """What each means buys: the steps from a recipe of the report to a better one."""
+    ladders = {name: steps for name in ablation.LADDERS if (steps := ablation.kept(name))}
+    if not ladders:
+        return
+    st.subheader("What each means buys", anchor=False)
+    name = st.segmented_control(
+        "From the report's", list(ladders), default=next(iter(ladders)), required=True, key="ladder"
+    )
+    steps = ladders[name]
+    epochs = steps[0].recipe.epochs
+    st.markdown(
+        f"Each step adds one means to the step before and is trained for {epochs} epochs. Below "
+        "each: the distance of 10,000 samples from real pictures on our classifier's features "
+        "(the less the better), precision (are they like real ones?) and recall (are all kinds "
+        "there?)."
+    )
+    for number, (column, run) in enumerate(zip(st.columns(len(steps)), steps, strict=True)):
+        picture = shared.last_picture(run)
+        with column:
+            if picture:
+                st.image(picture, width="stretch", alt=f"Samples of step {number}: {run.title}")
+            st.markdown(f"{'+ ' if number else ''}**{plain(run.title)}**")
+            st.caption("  \n".join(_measured(run)))
+
+
+def _measured(run: Run) -> list[str]:
+    lines = []
+    for metric, word in (("frechet", "distance"), ("precision", "precision"), ("recall", "recall")):
+        value = ablation.measured(run, metric)
+        lines.append(f"{word} " + ("not computed" if value is None else f"{value:.3g}"))
+    return lines
 
 
 def with_samples(
