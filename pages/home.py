@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from genmodels.recipes import REPORT
 from genmodels.runs import Run
 from genmodels.ui import navigation, shared, shell, tour
 from genmodels.ui.shell import plain
@@ -20,6 +21,8 @@ def card(run: Run) -> None:
         total = sum(run.parameters.values())
         st.caption(f"`{run.id}` · {total:,} parameters · {status.epoch} epochs{state}")
         st.markdown(shared.losses_in_words(run))
+        if run.shipped and run.info.get("recipe_name") in REPORT:
+            st.caption("As in the report the project began with")
         with st.container(horizontal=True):
             for name, label in (("sample", "Sample"), ("interpolate", "Interpolate")):
                 link(name, label, model=run.id)

@@ -196,6 +196,12 @@ def test_latents_of_classes_are_drawn_from_around_their_means(name):
     assert torch.equal(model.sample_latents(2, spread=0.0, label=7), means[[7, 7]])
 
 
+def test_the_latents_of_a_seed_have_nothing_of_a_prior_that_began_with_it():
+    model = built("gan-mnist", prior="classes")
+    noise = model.sample_latents(10, seed=model.recipe.seed, label=0) - model.prior.means[0]
+    assert torch.corrcoef(torch.stack([noise.flatten(), model.prior.means.flatten()]))[0, 1] < 0.1
+
+
 def test_a_fitted_prior_draws_from_all_its_gaussians_by_their_weights():
     model = built("vae-mnist", prior="classes", components=3, latent_dim=2)
     model.prior.weights.data[4] = torch.tensor([0.5, 0.0, 0.5])

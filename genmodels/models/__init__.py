@@ -102,16 +102,16 @@ class LatentModel(Model):
         `spread` is a factor on their standard deviation. `label` is a class, for models that
         have a prior of each; None draws from all.
         """
-        rng = torch.Generator().manual_seed(seed)
+        # A prior of classes began as the first numbers of its recipe's seed: those of another.
+        rng = torch.Generator().manual_seed(seed if self.prior is None else seed + 2**31)
         # randn draws in blocks of 16, and what does not fill a block in another order.
         numbers = torch.randn(math.ceil(count * self.latent_dim / 16) * 16, generator=rng)
         noise = numbers[: count * self.latent_dim].view(count, self.latent_dim)
         noise = noise.to(self.device) * spread
         if self.prior is None:
             return noise
-        # Of another seed: the same would make them depend on the noise.
-        rng.manual_seed(seed + 2**31)
-        choices = torch.rand(count, 2, generator=rng).to(self.device)
+        # The same numbers would make them depend on the noise.
+        choices = torch.rand(count, 2, generator=rng.manual_seed(seed)).to(self.device)
         labels = (choices[:, 0] * self.prior.classes).long()
         if label is not None:
             labels = torch.full_like(labels, label)
