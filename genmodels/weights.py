@@ -83,8 +83,9 @@ def load_state(folder: Path) -> dict[str, Any]:
     path = folder / "state.pt"
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        keys = ("epoch", "images_seen", "networks", "learning", "optimizers")
-        return {key: state[key] for key in keys}
+        keys = ("epoch", "images_seen", "networks", "optimizers")
+        # What learns, where the networks are its average; runs of before there was one lack it.
+        return {key: state[key] for key in keys} | {"learning": state.get("learning", {})}
     except FileNotFoundError as error:
         raise RunError(f"{folder.name} holds no state.pt: it cannot be resumed.") from error
     except Exception as error:  # torch.load raises whatever its readers raise.

@@ -58,8 +58,9 @@ if own:
 
 st.subheader("Train a model of your own", anchor=False)
 offered = [name for name, recipe in recipes.RECIPES.items() if not recipe.hidden]
-name = st.selectbox("Recipe", offered, key="recipe", bind="query-params")
-st.caption(recipes.RECIPES[name].title)
+first = offered.index("vae-mnist")  # The quickest to look at.
+name = st.selectbox("Recipe", offered, first, key="recipe", bind="query-params")
+st.caption(recipes.RECIPES[name].title + (", the report's" if name in recipes.REPORT else ""))
 chosen = choose_pictures(recipes.named(name).dataset, disabled=not allowed)
 recipe, possible = recipe_form(name, disabled=not allowed)
 recipe = dataclasses.replace(recipe, pictures=chosen)
