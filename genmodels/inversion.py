@@ -44,18 +44,23 @@ class Step(NamedTuple):
 
 
 @torch.inference_mode()
-def posterior(model, image: Tensor, seed: int = 0) -> Posterior:
+def posterior(model, image: Tensor, seed: int = 0, variance: float | None = None) -> Posterior:
     """The posterior of one picture [channels, height, width] in [0, 1].
 
-    The reconstruction error is the mean over draws from the posterior, as the ELBO has it.
+    The reconstruction error is the mean over draws from the posterior, as the ELBO has it; where
+    the decoder is a Gaussian, that has this variance.
     """
     images = image.to(model.device).expand(DRAWS, *image.shape)
     mean, log_variance = model.encode(images[:1])
     many = mean.expand(DRAWS, -1), log_variance.expand(DRAWS, -1)
     latents = objectives.reparametrise(*many, torch.Generator(model.device).manual_seed(seed))
-    # A probability in float32 is no closer to 1 than this.
-    logits = model.decode(latents).logit(eps=2**-24)
-    error = objectives.reconstruction_error(logits, images).mean().item()
+    decoded = model.decode(latents)
+    if model.likelihood == "gaussian":
+        errors = objectives.gaussian_error(decoded, images, variance=variance)
+    else:
+        # A probability in float32 is no closer to 1 than this.
+        errors = objectives.reconstruction_error(decoded.logit(eps=2**-24), images)
+    error = errors.mean().item()
     kl = objectives.kl_terms(mean, log_variance)[0]
     return Posterior(mean[0], log_variance[0], kl, model.decode(mean)[0], error)
 

@@ -27,19 +27,30 @@ def reconstruction_error(
 
 
 def gaussian_error(
-    means: Tensor, images: Tensor, reduction: Literal["sum", "mean"] = "sum"
+    means: Tensor,
+    images: Tensor,
+    reduction: Literal["sum", "mean"] = "sum",
+    variance: float | Tensor | None = None,
 ) -> Tensor:
     """-log p(x|z) of a Gaussian decoder, summed (or averaged) over pixels, in nats: [n].
 
-    One variance serves all pixels of the batch: the one that makes the images most probable,
-    their mean squared error (Rybkin et al. 2021, equation 5). So it weighs reconstruction
-    against KL by itself. A density: it may be below 0.
+    One variance serves all pixels; None takes the one that makes this batch most probable, its
+    mean squared error (Rybkin et al. 2021, equation 5). So it weighs reconstruction against KL by
+    itself. A density: it may be below 0.
     """
     squares = (means.float() - images).square().flatten(1)
-    # Below a grey level, an error is that of rounding.
-    variance = squares.mean().clamp(min=1 / 255**2)
+    if variance is None:
+        # Below a grey level, an error is that of rounding.
+        variance = squares.mean().clamp(min=1 / 255**2)
+    variance = torch.as_tensor(variance)
     errors = 0.5 * (squares / variance + (2 * math.pi * variance).log())
     return errors.sum(1) if reduction == "sum" else errors.mean(1)
+
+
+def variance_behind(error: float, pixels: int) -> float:
+    """The variance at which `gaussian_error`, summed over so many pixels, has this mean over the
+    images that it was fitted to."""
+    return math.exp(2 * error / pixels - 1) / (2 * math.pi)
 
 
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:

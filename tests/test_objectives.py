@@ -71,6 +71,10 @@ def test_the_gaussian_error_is_the_density_at_the_variance_that_fits_best():
         assert error(best * factor).mean() > error(best).mean()
     same = objectives.gaussian_error(images, images)
     assert same.isfinite().all()
+    mean = objectives.gaussian_error(means, images).mean().item()
+    assert objectives.variance_behind(mean, 25) == pytest.approx(best.item())
+    given = objectives.gaussian_error(means, images, variance=best.item())
+    torch.testing.assert_close(given, error(best))
 
 
 def test_logits_of_ten_thousand_overflow_nowhere():

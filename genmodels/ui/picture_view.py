@@ -1,6 +1,7 @@
 """One picture through a model: where it comes from, its latent, and what comes back of it."""
 
 import hashlib
+import math
 from collections import Counter
 from typing import Any, NamedTuple
 
@@ -9,7 +10,17 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from .. import data, figures, inputs, inversion, latent, pictures, posteriors, weights
+from .. import (
+    data,
+    figures,
+    inputs,
+    inversion,
+    latent,
+    objectives,
+    pictures,
+    posteriors,
+    weights,
+)
 from ..data import Images
 from ..errors import DataError
 from ..recipes import DATASETS
@@ -118,9 +129,20 @@ def _test_image(run: Run) -> Chosen:
     return Chosen(image, f"test-image-{number}", number, images)
 
 
+def _held_out_variance(run: Run) -> float | None:
+    """The variance of a Gaussian decoder: the one that fits the held-out images."""
+    last = [line for line in run.metrics() if line["split"] == "val"][-1:]
+    if getattr(run.recipe, "likelihood", "") != "gaussian" or not last:
+        return None
+    error = last[0]["reconstruction"]
+    pixels = math.prod(run.recipe.shape)
+    summed = error if getattr(run.recipe, "reduction", "sum") == "sum" else error * pixels
+    return objectives.variance_behind(summed, pixels)
+
+
 def show_reconstruction(run: Run, model: Any, chosen: Chosen) -> inversion.Posterior:
     """The picture, what the VAE makes of it, and where they differ."""
-    found = inversion.posterior(model, chosen.image)
+    found = inversion.posterior(model, chosen.image, variance=_held_out_variance(run))
     squared = (found.image - chosen.image).square()
     error, kl = squared.mean().item(), found.kl.sum().item()
     differing = squared.mean(0, keepdim=True)

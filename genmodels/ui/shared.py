@@ -91,9 +91,10 @@ def losses_in_words(run: Run) -> str:
             f"reconstruction + {last['kl']:.1f} KL"
         )
     if "generator_loss" in last:
+        unit = "" if getattr(run.recipe, "loss", "") == "hinge" else " nats"
         return (
             f"Held-out losses: generator **{last['generator_loss']:.2f}**, "
-            f"discriminator **{last['discriminator_loss']:.2f}** nats"
+            f"discriminator **{last['discriminator_loss']:.2f}**{unit}"
         )
     return f"Held-out loss **{last['loss']:.3f}** nats"
 
