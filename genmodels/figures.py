@@ -29,6 +29,7 @@ TITLES = {
     "loss": "Loss (negative ELBO), nats per image",
     "reconstruction": "Reconstruction, nats per image",
     "kl": "KL divergence, nats per image",
+    "features": "Distance of the classifier's features",
     "generator_loss": "Generator loss (cross-entropy in nats, or hinge)",
     "discriminator_loss": "Discriminator loss (cross-entropy in nats, or hinge)",
     "r1": "R1, half the squared gradient of D on real images",

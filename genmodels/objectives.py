@@ -4,6 +4,7 @@ Networks give logits; the sigmoid is inside the loss, where it is numerically st
 """
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -45,6 +46,19 @@ def gaussian_error(
     variance = torch.as_tensor(variance)
     errors = 0.5 * (squares / variance + (2 * math.pi * variance).log())
     return errors.sum(1) if reduction == "sum" else errors.mean(1)
+
+
+def feature_distance(features: Sequence[Tensor], others: Sequence[Tensor]) -> Tensor:
+    """How differently a network sees the images of two batches: [n].
+
+    At each place of each stage's features [n, channels, h, w] the squared distance of the two
+    directions, mean over places and sum over stages (Zhang et al. 2018, without learnt weights).
+    """
+    distance = torch.zeros(())
+    for pair in zip(features, others, strict=True):
+        one, other = (F.normalize(stage.float(), dim=1, eps=1e-3) for stage in pair)
+        distance = distance + (one - other).square().sum(1).mean((1, 2))
+    return distance
 
 
 def variance_behind(error: float, pixels: int) -> float:

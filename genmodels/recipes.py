@@ -200,6 +200,11 @@ class VAERecipe(LatentRecipe):
         Literal["bernoulli", "gaussian"],
         Doc("The decoder's: of each pixel's grey, or a Gaussian whose variance is the error's."),
     ] = "bernoulli"
+    feature_weight: Annotated[
+        float,
+        Range(0.0, 1e6),
+        Doc("Factor on how differently our classifier sees picture and reconstruction."),
+    ] = 0.0
     components: Annotated[
         int, Range(1, 100), Doc("Gaussians fitted to the posteriors of each class, as its prior.")
     ] = 1

@@ -77,6 +77,15 @@ def test_the_gaussian_error_is_the_density_at_the_variance_that_fits_best():
     torch.testing.assert_close(given, error(best))
 
 
+def test_the_feature_distance_is_of_directions_place_by_place_and_stage_by_stage():
+    one, other = torch.zeros(2, 2, 3, 2, 2)
+    one[:, 0], other[:, 0] = 2.0, 5.0  # The same direction.
+    assert objectives.feature_distance([one], [other]).tolist() == pytest.approx([0, 0])
+    other[1, :, 0, 0] = torch.tensor([0.0, 1.0, 0.0])  # A right angle in one place of four.
+    found = objectives.feature_distance([one, one], [other, other])
+    assert found.tolist() == pytest.approx([0, 2 * 2 / 4])
+
+
 def test_logits_of_ten_thousand_overflow_nowhere():
     large = torch.tensor([[1e4, -1e4]], requires_grad=True)
     images = torch.tensor([[0.0, 1.0]])

@@ -11,9 +11,9 @@ from conftest import write_mnist
 from streamlit.testing.v1 import AppTest
 
 from benchmarks.fid import random_weights
-from genmodels import evaluation, figures, folders, runs
+from genmodels import evaluation, figures, folders, pictures, runs, weights
 from genmodels.jobs import limits
-from genmodels.ui import navigation, shell
+from genmodels.ui import components, navigation, shared, shell
 
 APP = Path(navigation.__file__)
 PAGES = [name for _, name, *_ in navigation.PAGES]
@@ -262,3 +262,33 @@ def test_a_title_is_shown_as_text(app):
     open_page(app, "home")
     title = next(heading.value for heading in app.subheader if "img" in heading.value)
     assert title == r"\*\*x\*\* \<img src\=a\> \$y\$ \:smile\:".replace(r"\=", "=")
+
+
+@pytest.mark.parametrize("recipe_name", ["vae-mnist", "gan-mnist"])
+def test_a_class_is_offered_where_the_model_draws_latents_of_classes(
+    recipe_name, make_run, monkeypatch
+):
+    run = make_run("classes", recipe_name, prior="classes")
+    monkeypatch.setattr(components, "picture_grid", lambda **shown: seen.append(shown) and None)
+    seen: list[dict] = []
+    app = AppTest.from_file(str(APP), default_timeout=60).run()
+    app.query_params["model"] = run.id
+    open_page(app, "sample")
+    assert app.selectbox(key="class").options == list("0123456789")
+    app.selectbox(key="class").set_value("7").run()
+    expected = shared.as_pictures(weights.load_run(run).sample(64, seed=0, label=7))
+    assert seen[-1]["sprite"].tobytes() == pictures.sprite(expected).tobytes()
+    open_page(app, "interpolate")
+    assert "Class mean" in app.segmented_control(key="b_from").options
+    app.segmented_control(key="a_from").set_value("Random").run()
+    app.selectbox(key="a_label").set_value("3").run()
+    assert not app.exception
+    assert not app.error
+
+
+def test_a_class_that_is_none_in_a_link_leaves_all(make_run, app):
+    run = make_run("classes", "gan-mnist", prior="classes")
+    app.query_params["model"] = run.id
+    app.query_params["class"] = "<b>11</b>"
+    open_page(app, "sample")
+    assert app.selectbox(key="class").value is None

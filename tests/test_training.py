@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -279,6 +280,24 @@ def test_neither_network_of_a_gan_gets_gradients_in_the_others_turn(tmp_path):
         trainer.step(torch.rand(4, 3, 64, 64), torch.zeros(4), rng)
     assert seen == ["discriminator", "generator"] * 2
     assert all(weight.grad is None for weight in trainer.model.parameters())
+
+
+def test_a_judge_of_features_adds_its_distance_and_stays_as_it_is(tmp_path):
+    trainer = trainer_of(small("vae-imagenette", feature_weight=100.0, batch_size=4), tmp_path)
+    model: Any = trainer.model
+    assert set(model.networks) == {"encoder", "decoder"}
+    images, labels = torch.rand(4, 3, 64, 64), torch.zeros(4)
+    before = [stage.clone() for stage in model.features(images)]
+    parts = trainer.step(images, labels, torch.Generator().manual_seed(0))
+    total = parts["reconstruction"] + parts["kl"] + 100 * parts["features"]
+    torch.testing.assert_close(parts["loss"], total)
+    assert parts["features"] > 0.1
+    for old, new in zip(before, model.features(images), strict=True):
+        torch.testing.assert_close(new, old)
+    plain = trainer_of(small("vae-imagenette", batch_size=4), tmp_path)
+    plain.step(images, labels, torch.Generator().manual_seed(0))
+    mine, theirs = (t.model.networks["decoder"].state_dict() for t in (trainer, plain))
+    assert not all(torch.equal(mine[key], theirs[key]) for key in mine)
 
 
 def test_a_vae_learns_one_batch_by_heart(tmp_path):

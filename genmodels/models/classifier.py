@@ -61,6 +61,15 @@ class Classifier(Model):
         """What the last layer sees of each image, [n, d]."""
         return self.classifier.body(images * 2 - 1)
 
+    def stages(self, images: Tensor) -> list[Tensor]:
+        """What each stage sees of the images, [n, channels, h, w], from fine to coarse."""
+        found, x = [], images * 2 - 1
+        for layer in self.classifier.body:
+            x = layer(x)
+            if isinstance(layer, Residual):
+                found.append(x)
+        return found
+
     def classify(self, images: Tensor) -> Tensor:
         """Logits of the classes, [n, 10]."""
         return self.classifier(images)

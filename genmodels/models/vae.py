@@ -1,7 +1,7 @@
 """Variational autoencoders (Kingma and Welling 2014)."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Literal
 
@@ -92,6 +92,9 @@ class VAE(LatentModel):
         self.kl_weight = recipe.kl_weight
         self.reduction: Literal["sum", "mean"] = recipe.reduction
         self.learning_rate = recipe.learning_rate
+        self.feature_weight = recipe.feature_weight
+        self.features: Callable[[Tensor], list[Tensor]] | None = None
+        """What a judge of images sees of them, stage by stage; set where the recipe asks for it."""
         self.encoder = Encoder(recipe)
         self.decoder = Decoder(recipe)
 
@@ -135,5 +138,13 @@ class VAE(LatentModel):
         reconstruction = reconstruction.mean()
         kl = objectives.kl_divergence(mean, log_variance).mean()
         loss = reconstruction + self.kl_weight * kl
-        measured = {"loss": loss, "reconstruction": reconstruction, "kl": kl}
+        measured = {"reconstruction": reconstruction, "kl": kl}
+        if self.features is not None:
+            with self.autocast():
+                seen = self.features(logits.sigmoid())
+            with torch.no_grad(), self.autocast():
+                wanted = self.features(images)
+            measured["features"] = objectives.feature_distance(seen, wanted).mean()
+            loss = loss + self.feature_weight * measured["features"]
+        measured = {"loss": loss, **measured}
         return loss, {name: value.detach() for name, value in measured.items()}

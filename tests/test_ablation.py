@@ -1,0 +1,48 @@
+import pytest
+
+from genmodels import ablation, folders, recipes, runs
+from genmodels.errors import RecipeError
+
+
+@pytest.mark.parametrize("name", ablation.LADDERS)
+def test_a_ladder_leads_from_the_reports_recipe_to_the_better_one(name):
+    steps = list(ablation.ladder(name).values())
+    assert len(steps) == len(ablation.LADDERS[name])
+    same = {"epochs": 1, "distance_every": None}
+    plain = [recipes.to_json(step) | same for step in steps]
+    assert plain[0] == recipes.to_json(recipes.named(name)) | same
+    assert plain[-1] == recipes.to_json(recipes.named(f"{name}-plus")) | same
+    assert len({step.epochs for step in steps}) == 1
+    for step in steps:
+        step.check()
+
+
+def test_an_unknown_ladder_is_told_in_a_sentence(capsys):
+    with pytest.raises(RecipeError, match="there is no ladder 'vae'"):
+        ablation.ladder("vae")
+    assert ablation.main(["vae"]) == 2
+    assert capsys.readouterr().err.startswith("ablation: there is no ladder")
+
+
+def test_a_step_is_kept_without_its_weights(make_run, monkeypatch, tmp_path):
+    monkeypatch.setattr(folders, "ABLATIONS", tmp_path)
+    run = make_run("step", "vae-mnist")
+    (run.path / "samples").mkdir()
+    for seen in (0, 100):
+        (run.path / "samples" / f"{seen:09d}.webp").write_bytes(b"a picture")
+    line = '{"epoch": 1, "split": "val", "images_seen": 100, "seconds": 90}\n'
+    (run.path / "metrics.jsonl").write_text(line)
+    runs.write_status(run.path, runs.Status("done"))
+    runs.write_json(run.path / "evaluation.json", [{"metric": "frechet", "value": 1.25}])
+    ablation.keep(run, tmp_path / "vae-mnist" / "2")
+    (kept,) = ablation.kept("vae-mnist")
+    assert list(kept.samples()) == [100]
+    assert not list(kept.path.glob("*.safetensors"))
+    assert ablation.measured(kept, "frechet") == 1.25
+    assert ablation.measured(kept, "recall") is None
+    row = ablation.table("vae-mnist").splitlines()[2]
+    assert row == f"| {run.title} | 541,472 + 538,128 | 2 | 1.25 | not computed | not computed |"
+
+
+def test_kept_steps_are_in_no_gallery():
+    assert not any("ablation" in run.id for run in runs.list_runs())
