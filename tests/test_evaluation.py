@@ -457,7 +457,7 @@ def test_evaluate(make_run, extractor: Extractor, arguments: dict[str, Any]):
     )
     found = {entry["metric"]: entry for entry in entries}
     assert list(found) == [
-        "frechet", "kernel", "precision", "recall", "spread", "sure", "classes",
+        "frechet", "kernel", "precision", "recall", "nearness", "spread", "sure", "classes",
     ]  # fmt: skip
     assert found["frechet"]["title"] == "Fréchet distance (digit classifier)"
     assert "FID" not in json.dumps(entries)
@@ -470,6 +470,7 @@ def test_evaluate(make_run, extractor: Extractor, arguments: dict[str, Any]):
         assert entry["weights_fingerprint"] == weights.fingerprint(run)
     assert found["frechet"]["floor"]["value"] < found["frechet"]["value"]
     assert found["spread"]["floor"]["value"] == pytest.approx(1, abs=0.2)
+    assert found["nearness"]["floor"]["value"] == pytest.approx(0, abs=1e-3)  # Training images.
     assert set(found["classes"]["shares"]) == set("0123456789")
     assert {what for what, _, _ in told} >= {"Samples", "Real images (val)", "Distances"}
 
@@ -592,6 +593,16 @@ class TestNeighbours:
             assert found.distances.tolist() == pytest.approx([0, 0, 0], abs=1e-4)
             assert torch.equal(train.pixels[found.indices], train.pixels[[5, 200, 317]])
         assert len(list((cache_folder / "evaluation").glob("features-*"))) == 1
+
+    def test_nearness_is_0_for_copies_and_1_for_what_is_drawn_alike(self):
+        rng = torch.Generator().manual_seed(0)
+        training, others, *drawn = torch.randn(30, 400, 3, generator=rng)
+        assert neighbours.nearness(training[:50], others, training).value == 0
+        assert neighbours.nearness(others, others, training).value == 1
+        found = [neighbours.nearness(set_, others, training) for set_ in drawn]
+        values, errors = (torch.tensor(column) for column in zip(*found, strict=True))
+        assert values.mean().item() == pytest.approx(1, abs=0.1)
+        assert errors.mean().item() == pytest.approx(values.std().item(), rel=0.4)
 
     def test_none_and_others_are_refused(self):
         with pytest.raises(EvaluationError, match="no training images"):

@@ -110,14 +110,15 @@ def evaluate(
     train = data.of(run.recipe, "train", data_folder, progress)
     real = statistics.of_real(val, extractor, None, "Real images (val)", progress)
     others = statistics.of_real(train, extractor, samples, "Real images (train)", progress)
+    training = neighbours.training_features(train, extractor, progress)
     images = sample_in_batches(model, samples, seed, extractor.batch_size)
     generated = statistics.gather(images, extractor, samples, "Samples", progress)
     if weights.fingerprint(run) != fingerprint:
         raise RunError(f"{run.id} was trained on meanwhile; measure it when its training is over.")
     progress("Distances", 0, 3)
-    values = measure(generated, real, extractor)
+    values = measure(generated, real, training, extractor)
     progress("Distances", 1, 3)
-    floors = measure(others, real, extractor)
+    floors = measure(others, real, training, extractor)
     progress("Distances", 2, 3)
     counted = by_count(generated, others, real)
     progress("Distances", 3, 3)
@@ -184,8 +185,12 @@ def sample_in_batches(model: Any, samples: int, seed: int, size: int) -> Iterato
         yield images.clamp(0, 1).mul(255).round().div(255)
 
 
-def measure(generated: Statistics, real: Statistics, extractor: Extractor) -> Measured:
-    """All that is measured of one set against the real one. Raises EvaluationError."""
+def measure(
+    generated: Statistics, real: Statistics, training: Tensor, extractor: Extractor
+) -> Measured:
+    """All that is measured of one set against the real one, and whether it repeats the images
+    whose features are `training` [m, d]. Raises EvaluationError.
+    """
     label = extractor.label
     precision, recall = precision_recall(real.features, generated.features)
     measured: Measured = {
@@ -193,6 +198,11 @@ def measure(generated: Statistics, real: Statistics, extractor: Extractor) -> Me
         "kernel": (extractor.kernel_title, kernel_distance(generated.features, real.features), {}),
         "precision": (f"Precision ({label})", precision, {"k": 3}),
         "recall": (f"Recall ({label})", recall, {"k": 3}),
+        "nearness": (
+            f"Distance to the nearest training image, of samples / of real images ({label})",
+            neighbours.nearness(generated.features, real.features, training),
+            {},
+        ),
         "spread": (f"Spread of samples / of real images ({label})", spread(generated, real), {}),
     }
     if extractor.head is not None:

@@ -1,5 +1,6 @@
 """The nearest training images of given ones: does a model repeat what it was shown?"""
 
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor
 
 from . import cache
-from .distances import EvaluationError, check_alike
+from .distances import Estimate, EvaluationError, check_alike
 from .features import Extractor, Progress
 
 if TYPE_CHECKING:
@@ -42,22 +43,45 @@ def in_pixels(images: Tensor, train: "Images", progress: Progress) -> Neighbours
 def in_features(
     images: Tensor, train: "Images", extractor: Extractor, progress: Progress
 ) -> Neighbours:
-    """By their features. Those of the training images are kept in the cache."""
+    """By their features."""
+    features = training_features(train, extractor, progress)
+    queries = torch.cat([extractor(part) for part in images.split(extractor.batch_size)])
+    return nearest(queries, features.split(BLOCK))
+
+
+def training_features(train: "Images", extractor: Extractor, progress: Progress) -> Tensor:
+    """Of all training images, [n, d]; kept in the cache."""
     from ..data import batches, to_float
 
     key = f"{FORMAT}, {train.fingerprint}, {extractor.fingerprint}"
     cached = cache.read(key)
     if cached:
-        features = cached["features"]
-    else:
-        made = []
-        for part in batches(len(train), extractor.batch_size):
-            made.append(extractor(to_float(train.pixels[part])))
-            progress("Features of the training images", part.stop, len(train))
-        features = torch.cat(made)
-        cache.write(key, {"features": features})
-    queries = torch.cat([extractor(part) for part in images.split(extractor.batch_size)])
-    return nearest(queries, features.split(BLOCK))
+        return cached["features"]
+    made = []
+    for part in batches(len(train), extractor.batch_size):
+        made.append(extractor(to_float(train.pixels[part])))
+        progress("Features of the training images", part.stop, len(train))
+    features = torch.cat(made)
+    cache.write(key, {"features": features})
+    return features
+
+
+def nearness(features: Tensor, others: Tensor, training: Tensor) -> Estimate:
+    """The median distance of `features` [n, d] to the nearest of the training images' [m, d], over
+    that of `others`, images the model never saw: 0 for copies, 1 where it draws anew.
+
+    The error is the first median's, from the order statistics about it.
+    """
+    ours, theirs = (
+        nearest(queries, training.split(BLOCK)).distances.double().sort().values
+        for queries in (features, others)
+    )
+    count = len(ours)
+    # So many ranks are the standard error of the median's.
+    reach = min(round(math.sqrt(count) / 2), (count - 1) // 2)
+    low, high = ours[(count - 1) // 2 - reach], ours[count // 2 + reach]
+    unseen = max(theirs.median().item(), 1e-12)  # Held-out images may be copies as well.
+    return Estimate(ours.median().item() / unseen, (high - low).item() / 2 / unseen)
 
 
 def nearest(queries: Tensor, blocks: Iterable[Tensor]) -> Neighbours:

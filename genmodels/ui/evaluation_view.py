@@ -36,8 +36,10 @@ MEANINGS = """
   bias; its error is the standard error over subsets.
 - **Precision**: the share of samples that lie among real pictures; low means poor pictures.
   **Recall**: the share of real pictures that lie among samples; low means little variety.
+- **Distance to the nearest training image**: the median of samples over that of real pictures the
+  model never saw. 0 would be copies; 1 and more, and it draws anew.
 - **Floor**: the same measured on as many real training pictures in place of samples. No model can
-  be expected below it.
+  be expected to do better.
 """
 
 
