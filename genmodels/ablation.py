@@ -1,8 +1,9 @@
 """What each means buys: `python -m genmodels.ablation vae-mnist`.
 
-A ladder begins with a recipe of the report and adds one means after another. Every step is trained
-for equally many epochs into a run of its own, measured, and kept in checkpoints/ablations/ as a run
-folder without weights, which the Learning curves page and the README's table are made from.
+A ladder begins with a recipe of the report and adds one means after another, each trained for
+equally many epochs. `python -m genmodels.ablation seeds` trains whole recipes from several seeds.
+Every training is a run of its own, measured, and kept in checkpoints/ablations/ as a run folder
+without weights, which the Learning curves page and the README's tables are made from.
 """
 
 import dataclasses
@@ -10,14 +11,22 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from statistics import mean, stdev
+from typing import Any, NamedTuple
 
 from . import folders, recipes, runs
 from .errors import GenmodelsError
-from .recipes import Recipe
+from .recipes import RECIPES, Recipe
 from .runs import Run
 
 SAMPLES = 10_000
+METRICS = {
+    "frechet": "Fréchet distance",
+    "precision": "precision",
+    "recall": "recall",
+    "nearness": "distance to training images",
+}
+"""What the tables show, and how they call it."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +37,7 @@ class Step:
     changes: dict[str, Any]
 
 
-EPOCHS = {"vae-mnist": 6, "gan-mnist": 4}
+EPOCHS = {"vae-mnist": 3, "gan-mnist": 3}
 LADDERS: dict[str, tuple[Step, ...]] = {
     "vae-mnist": (
         Step("The report's", {}),
@@ -64,43 +73,62 @@ LADDERS: dict[str, tuple[Step, ...]] = {
 }
 
 
-def ladder(name: str) -> dict[str, Recipe]:
-    """The recipes of a ladder by the titles of their steps. Raises RecipeError."""
-    if name not in LADDERS:
-        raise recipes.RecipeError(f"there is no ladder {name!r}; name {' or '.join(LADDERS)}.")
-    recipe = dataclasses.replace(recipes.named(name), epochs=EPOCHS[name], distance_every=1)
-    found = {}
+SEEDS = 3
+SEEDED = ("vae-mnist-plus", "gan-mnist-plus", "vae-mnist", "gan-mnist")
+NAMES = (*LADDERS, "seeds")
+
+
+class Trial(NamedTuple):
+    """One training of those that are compared."""
+
+    title: str
+    recipe_name: str
+    recipe: Recipe
+
+
+def trials(name: str) -> list[Trial]:
+    """The steps of a ladder, or each seed of `SEEDED`. Raises RecipeError."""
+    if name not in NAMES:
+        raise recipes.RecipeError(f"there is no ladder {name!r}; name {' or '.join(NAMES)}.")
+    if name == "seeds":
+        return [
+            Trial(f"{recipe}, seed {seed}", recipe, dataclasses.replace(RECIPES[recipe], seed=seed))
+            for seed in range(SEEDS)
+            for recipe in SEEDED
+        ]
+    recipe = dataclasses.replace(RECIPES[name], epochs=EPOCHS[name], distance_every=1)
+    found = []
     for step in LADDERS[name]:
         recipe = dataclasses.replace(recipe, **step.changes)
-        found[step.title] = recipe
+        found.append(Trial(step.title, name, recipe))
     return found
 
 
 def kept(name: str) -> list[Run]:
-    """The steps that were trained and measured, in their order."""
-    steps = (folders.ABLATIONS / name / str(number) for number in range(1, len(LADDERS[name]) + 1))
-    return [runs.open_run(folder) for folder in steps if (folder / "recipe.json").exists()]
+    """The trainings that are over and measured, in their order."""
+    places = (folders.ABLATIONS / name / str(number + 1) for number in range(len(trials(name))))
+    return [runs.open_run(folder) for folder in places if (folder / "recipe.json").exists()]
 
 
 def measured(run: Run, metric: str) -> float | None:
-    """A measurement of a step; None where it was not computed."""
+    """A measurement of a run; None where it was not computed."""
     return next((e["value"] for e in run.evaluation() if e["metric"] == metric), None)
 
 
 def climb(name: str) -> None:
-    """Trains and measures the steps that are not kept yet. Raises GenmodelsError."""
+    """Trains and measures what is not kept yet. Raises GenmodelsError."""
     from . import evaluation, training
     from .evaluation.__main__ import Bar
 
-    for number, (title, recipe) in enumerate(ladder(name).items(), 1):
+    for number, (title, recipe_name, recipe) in enumerate(trials(name), 1):
         place = folders.ABLATIONS / name / str(number)
         if place.exists() and runs.open_run(place).recipe == recipe:
             continue
-        print(f"{name}, step {number}: {title}")
+        print(f"{name}, {number}: {title}")
         folder = folders.runs() / f"ablation-{name}-{number}"
         begun = (folder / "recipe.json").exists()
         if not begun or runs.open_run(folder).status().state != "done":
-            training.fit(name, recipe, folder, resume=begun, title=title)
+            training.fit(recipe_name, recipe, folder, resume=begun, title=title)
         run = runs.open_run(folder)
         evaluation.save(run, evaluation.evaluate(run, samples=SAMPLES, progress=Bar()))
         keep(run, place)
@@ -116,26 +144,51 @@ def keep(run: Run, place: Path) -> None:
 
 
 def table(name: str) -> str:
-    """A ladder as a Markdown table."""
-    rows = [("step", "parameters", "minutes", "Fréchet distance", "precision", "recall")]
-    rows += [("---",) * len(rows[0])]
+    """What was measured of a ladder, or of seeds, as a Markdown table."""
+    rows = seeds_rows() if name == "seeds" else ladder_rows(name)
+    rows.insert(1, ("---",) * len(rows[0]))
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
+
+
+def ladder_rows(name: str) -> list[tuple[str, ...]]:
+    """A row for each step."""
+    rows = [("step", "parameters", "minutes", *METRICS.values())]
     for run in kept(name):
         seconds = sum(line["seconds"] for line in run.metrics())
-        values = [measured(run, metric) for metric in ("frechet", "precision", "recall")]
+        values = [measured(run, metric) for metric in METRICS]
         rows.append(
             (
-                f"+ {run.title}" if len(rows) > 2 else run.title,
+                f"+ {run.title}" if len(rows) > 1 else run.title,
                 " + ".join(f"{count:,}" for count in run.parameters.values()),
                 f"{seconds / 60:.0f}",
                 *("not computed" if value is None else f"{value:.3g}" for value in values),
             )
         )
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
+    return rows
+
+
+def seeds_rows() -> list[tuple[str, ...]]:
+    """A row for each recipe that was trained from two seeds or more."""
+    rows = [("recipe", "seeds", *METRICS.values())]
+    for recipe in SEEDED:
+        found = [run for run in kept("seeds") if run.info["recipe_name"] == recipe]
+        if len(found) > 1:
+            cells = [over_seeds([measured(run, metric) for run in found]) for metric in METRICS]
+            rows.append((f"`{recipe}`", str(len(found)), *cells))
+    return rows
+
+
+def over_seeds(values: list[float | None]) -> str:
+    """Mean and standard deviation, as text."""
+    numbers = [value for value in values if value is not None]
+    if len(numbers) < len(values):
+        return "not computed"
+    return f"{mean(numbers):.3g} ± {stdev(numbers):.1g}"
 
 
 def main(names: list[str]) -> int:
     try:
-        for name in names or list(LADDERS):
+        for name in names or NAMES:
             climb(name)
             print(table(name))
     except GenmodelsError as error:

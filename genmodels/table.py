@@ -44,11 +44,14 @@ def table() -> str:
 
 def ablations() -> str:
     """What each means buys, a table for each ladder that was climbed."""
-    climbed = [name for name in ablation.LADDERS if ablation.kept(name)]
-    return "\n\n".join(
+    tables = [
         f"From `{name}`, {ablation.EPOCHS[name]} epochs each:\n\n{ablation.table(name)}"
-        for name in climbed
-    )
+        for name in ablation.LADDERS
+        if ablation.kept(name)
+    ]
+    seeds = ablation.table("seeds")
+    tables.append(f"Whole trainings from several seeds, mean ± standard deviation:\n\n{seeds}")
+    return "\n\n".join(tables)
 
 
 def updated(text: str) -> str:

@@ -6,7 +6,7 @@ from genmodels.errors import RecipeError
 
 @pytest.mark.parametrize("name", ablation.LADDERS)
 def test_a_ladder_leads_from_the_reports_recipe_to_the_better_one(name):
-    steps = list(ablation.ladder(name).values())
+    steps = [trial.recipe for trial in ablation.trials(name)]
     assert len(steps) == len(ablation.LADDERS[name])
     same = {"epochs": 1, "distance_every": None}
     plain = [recipes.to_json(step) | same for step in steps]
@@ -19,7 +19,7 @@ def test_a_ladder_leads_from_the_reports_recipe_to_the_better_one(name):
 
 def test_an_unknown_ladder_is_told_in_a_sentence(capsys):
     with pytest.raises(RecipeError, match="there is no ladder 'vae'"):
-        ablation.ladder("vae")
+        ablation.trials("vae")
     assert ablation.main(["vae"]) == 2
     assert capsys.readouterr().err.startswith("ablation: there is no ladder")
 
@@ -41,8 +41,27 @@ def test_a_step_is_kept_without_its_weights(make_run, monkeypatch, tmp_path):
     assert ablation.measured(kept, "frechet") == 1.25
     assert ablation.measured(kept, "recall") is None
     row = ablation.table("vae-mnist").splitlines()[2]
-    assert row == f"| {run.title} | 541,472 + 538,128 | 2 | 1.25 | not computed | not computed |"
+    assert (
+        row == f"| {run.title}" + " | 541,472 + 538,128 | 2 | 1.25" + 3 * " | not computed" + " |"
+    )
 
 
 def test_kept_steps_are_in_no_gallery():
     assert not any("ablation" in run.id for run in runs.list_runs())
+
+
+def test_seeds_are_told_by_their_mean_and_how_far_they_are_apart(make_run, monkeypatch, tmp_path):
+    monkeypatch.setattr(folders, "ABLATIONS", tmp_path)
+    trials = ablation.trials("seeds")
+    assert [trial.recipe.seed for trial in trials] == [0] * 4 + [1] * 4 + [2] * 4
+    for number, trial in enumerate(trials, 1):
+        trial.recipe.check()
+        if trial.recipe_name == "gan-mnist":
+            run = make_run(f"seed-{number}", "gan-mnist", seed=trial.recipe.seed)
+            value = {"value": trial.recipe.seed + 1.0}
+            entries = [{"metric": metric, **value} for metric in ablation.METRICS]
+            runs.write_json(run.path / "evaluation.json", entries)
+            (tmp_path / "seeds").mkdir(exist_ok=True)
+            run.path.rename(tmp_path / "seeds" / str(number))
+    rows = ablation.table("seeds").splitlines()
+    assert rows[2:] == ["| `gan-mnist` | 3 | " + " | ".join(["2 ± 1"] * 4) + " |"]
