@@ -1,45 +1,108 @@
 """The README's tables of the shipped runs; `python -m genmodels.table` writes them anew."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from . import ablation, figures, folders, runs
+from .recipes import DATASETS, REPORT
 from .runs import Run
 
-BEGIN, END = "<!-- runs: python -m genmodels.table -->", "<!-- /runs -->"
-ABLATIONS = "<!-- ablations: python -m genmodels.table -->", "<!-- /ablations -->"
-COLUMNS = ("run", "parameters", "training", "time", "held-out losses (nats)", "samples")
+COLUMNS = ("run", "parameters", "training", "time", "held-out losses (nats)")
+MEASURED = {
+    "frechet": "Fréchet distance",
+    "kernel": "kernel distance",
+    "precision": "precision",
+    "recall": "recall",
+    "nearness": "distance to training images",
+    "spread": "spread",
+    "sure": "class above 90%",
+    "classes": "classes",
+}
+"""Of the samples, and how the table calls it."""
+WIDTH = 320
+"""Pixels of the 64 samples of a run on the README's page."""
 
 
 def row(run: Run) -> list[str]:
-    """The cells of one run."""
+    """The cells of one run's training."""
     metrics = run.metrics()
     last = [line for line in metrics if line["split"] == "val"][-1]
     minutes = sum(line["seconds"] for line in metrics) / 60
-    skipped = figures.NOT_MEASURED
+    skipped = figures.NOT_MEASURED | {"classifier_distance"}
     losses = [f"{name} {value:.4g}" for name, value in last.items() if name not in skipped]
-    entries = run.evaluation()
-    # The features are the same in all titles' brackets, so they are named once.
-    measured = [f"{entry['title'].split(' (')[0]} {entry['value']:.3g}" for entry in entries]
-    if entries:
-        measured.append(f"{entries[0]['samples']:,} samples, features of {entries[0]['features']}")
     resolved = run.info["resolved"]
+    threads = f"{resolved['threads']} {resolved['device']} thread"
     return [
         f"`{run.id}`",
         " + ".join(f"{count:,}" for count in run.parameters.values()),
         f"{last['epoch']} epochs, batch {run.recipe.batch_size}, {resolved['precision']}",
-        f"{minutes:.0f} min on {resolved['threads']} {resolved['device']} threads",
+        f"{minutes:.0f} min on {threads}{'s' * (resolved['threads'] != 1)}",
         ", ".join(losses).replace("_", " "),
-        "; ".join(measured) or "not computed",
     ]
 
 
-def table() -> str:
-    """All shipped runs as a Markdown table."""
+def measurements(run: Run) -> dict[str, dict[str, Any]]:
+    """What was measured of a run's samples on our classifier's features, by the metric."""
+    return {e["metric"]: e for e in run.evaluation() if e["features"].startswith("classifier")}
+
+
+def measured_row(run: Run) -> list[str]:
+    """The cells of what was measured of one run's samples."""
+    entries = measurements(run)
+    values = [f"{entries[m]['value']:.3g}" if m in entries else "not computed" for m in MEASURED]
+    return [f"`{run.id}`", *values]
+
+
+def real_row(run: Run) -> list[str]:
+    """The same of as many real pictures; those that were measured are training images."""
+    entries = measurements(run)
+    values = [f"{entries[m]['floor']['value']:.2g}" if m in entries else "" for m in MEASURED]
+    return [f"*real pictures of {DATASETS[run.recipe.dataset].title}*", *values]
+
+
+def shipped() -> list[Run]:
+    """The runs of models that make pictures."""
     found = [run for run in runs.list_runs() if isinstance(run, Run)]
-    shipped = [run for run in found if run.shipped and not run.recipe.hidden]
-    rows = [COLUMNS, ["---"] * len(COLUMNS), *(row(run) for run in shipped)]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
+    return [run for run in found if run.shipped and not run.recipe.hidden]
+
+
+def table() -> str:
+    """How all shipped runs were trained."""
+    return markdown([COLUMNS, *(row(run) for run in shipped())])
+
+
+def samples() -> str:
+    """What was measured of all shipped runs' samples, beside real pictures."""
+    rows = [("10,000 samples of", *MEASURED.values())]
+    for dataset in DATASETS:
+        mine = [run for run in shipped() if run.recipe.dataset == dataset]
+        rows += [real_row(mine[0]), *(measured_row(run) for run in mine)]
+    return markdown(rows)
+
+
+def gallery() -> str:
+    """Sixty-four samples of each of the report's models, and of the better one."""
+    by_id = {run.id: run for run in shipped()}
+    rows = [("the report's", "better, no larger")]
+    for name in REPORT:
+        pair = [by_id[found] for found in (name, f"{name}-plus") if found in by_id]
+        rows += [[f"`{run.id}`" for run in pair], [picture(run) for run in pair]]
+    return markdown(rows)
+
+
+def picture(run: Run) -> str:
+    """The newest stored samples as an HTML image, which Markdown cannot give a width."""
+    path = list(run.samples().values())[-1].relative_to(folders.REPOSITORY)
+    return f'<img src="{path}" width="{WIDTH}" alt="Sixty-four samples of {run.id}">'
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """A table; the first row is its head."""
+    head, *others = rows
+    lines = [head, ["---"] * len(head), *others]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
 def ablations() -> str:
@@ -54,11 +117,16 @@ def ablations() -> str:
     return "\n\n".join(tables)
 
 
+PARTS = {"runs": table, "samples": samples, "gallery": gallery, "ablations": ablations}
+"""What stands between the README's marks of these names."""
+
+
 def updated(text: str) -> str:
     """A README's text with the tables between their marks made anew."""
-    for begin, end, made in ((BEGIN, END, table()), (*ABLATIONS, ablations())):
+    for name, make in PARTS.items():
+        begin, end = f"<!-- {name}: python -m genmodels.table -->", f"<!-- /{name} -->"
         before, rest = text.split(begin)
-        text = f"{before}{begin}\n{made}\n{end}{rest.split(end)[1]}"
+        text = f"{before}{begin}\n{make()}\n{end}{rest.split(end)[1]}"
     return text
 
 
