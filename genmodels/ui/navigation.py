@@ -34,7 +34,7 @@ if __name__ == "__main__":
         )
         sections.setdefault(section, []).append(page)
     page = st.navigation(sections, position="top")
-    shell.darken_text_on_primary()
+    shell.turn_text_on_primary()
     tour.show(page.url_path)
     lesson_link.show_task(page.url_path)
     shell.run(page)

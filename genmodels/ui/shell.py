@@ -27,14 +27,16 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
     yield
 
 
-def darken_text_on_primary() -> None:
+def turn_text_on_primary() -> None:
     """On dark ground the primary colour is light, to be read as text; Streamlit writes white on it,
-    which cannot be read there."""
-    if st.context.theme.type == "dark":
-        st.html(
-            "<style>[data-testid=stBaseButton-primary] *, [data-tag] * "
-            "{ color: #121212 !important; }</style>"
-        )
+    which cannot be read there. So text on it is the page's text turned over: light for dark. CSS
+    does it, as a script that is told of another theme is late."""
+    st.html(
+        "<style>[data-testid=stBaseButton-primary]:enabled, [data-tag] "
+        "{ color: rgb(from currentcolor calc(255 - r) calc(255 - g) calc(255 - b)) !important; } "
+        "[data-testid=stBaseButton-primary]:enabled *, [data-tag] * "
+        "{ color: inherit !important; }</style>"
+    )
 
 
 def page(name: str) -> Path:
