@@ -92,7 +92,11 @@ def trials(name: str) -> list[Trial]:
         raise recipes.RecipeError(f"there is no ladder {name!r}; name {' or '.join(NAMES)}.")
     if name == "seeds":
         return [
-            Trial(f"{recipe}, seed {seed}", recipe, dataclasses.replace(RECIPES[recipe], seed=seed))
+            Trial(
+                f"{recipe}, seed {seed}",
+                recipe,
+                dataclasses.replace(RECIPES[recipe], seed=seed, distance_every=2),
+            )
             for seed in range(SEEDS)
             for recipe in SEEDED
         ]
