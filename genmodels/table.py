@@ -45,7 +45,8 @@ def row(run: Run) -> list[str]:
 
 def measurements(run: Run) -> dict[str, dict[str, Any]]:
     """What was measured of a run's samples on our classifier's features, by the metric."""
-    return {e["metric"]: e for e in run.evaluation() if e["features"].startswith("classifier")}
+    judge = f"classifier-{run.recipe.dataset}"
+    return {e["metric"]: e for e in run.evaluation() if e["features"] == judge}
 
 
 def measured_row(run: Run) -> list[str]:

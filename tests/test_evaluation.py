@@ -459,7 +459,7 @@ def test_evaluate(make_run, extractor: Extractor, arguments: dict[str, Any]):
     assert list(found) == [
         "frechet", "kernel", "precision", "recall", "nearness", "spread", "sure", "classes",
     ]  # fmt: skip
-    assert found["frechet"]["title"] == "Fréchet distance (digit classifier)"
+    assert found["frechet"]["title"] == "Fréchet distance (digit classifier judge)"
     assert "FID" not in json.dumps(entries)
     for entry in entries:
         assert math.isfinite(entry["value"])
@@ -631,7 +631,7 @@ def test_bad_requests_are_refused(make_run, extractor: Extractor, arguments: dic
         evaluation.evaluate(runs.find("judge"), extractor, **arguments)
     with pytest.raises(EvaluationError, match="first is no classifier"):
         features.classifier(run)
-    with pytest.raises(EvaluationError, match=r"digit classifier takes images \[n, 1,"):
+    with pytest.raises(EvaluationError, match=r"digit classifier judge takes images \[n, 1,"):
         extractor(torch.zeros(2, 3, 28, 28))
     arguments["samples"] = 1
     with pytest.raises(EvaluationError, match="at least 2 samples, not 1"):
@@ -650,6 +650,11 @@ class TestCommand:
         shown = capsys.readouterr().out
         assert "first: 40 samples against 80 images" in shown
         assert "Fréchet distance (digit classifier)" in shown
+        make_run("other", "classifier-mnist", width=4, stages=2, seed=1)
+        typed = ["first", "--samples", "40", "--data-dir", data_folder, "--judge", "other"]
+        assert main(typed) == 0
+        assert {entry["features"] for entry in run.evaluation()} == {"classifier-mnist", "other"}
+        assert "Fréchet distance (digit classifier other)" in capsys.readouterr().out
 
     @pytest.mark.parametrize(
         ("typed", "sentence"),
@@ -660,6 +665,7 @@ class TestCommand:
             (["first", "--samples", "many"], "many"),
             (["first", "--features", "pixels"], "pixels"),
             (["first"], "measuring needs classifier-mnist"),
+            (["first", "--judge", "first"], "first is no classifier"),
             (["first", "--samples", "1"], "at least 2 samples"),
             (["first", "--features", "inception", "--weights", "/nowhere"], "no file /nowhere"),
         ],

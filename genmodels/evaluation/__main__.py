@@ -14,6 +14,7 @@ from typing_extensions import Doc
 
 from .. import runs
 from ..command import one_sentence
+from ..devices import choose_device
 from ..errors import GenmodelsError, RunError
 from ..runs import Damaged, Run
 from . import evaluate, features, save
@@ -37,6 +38,9 @@ class Options:
         Literal["classifier", "inception"],
         Doc("Whose features: the data set's classifier's, or Inception's, which make it FID."),
     ] = "classifier"
+    judge: Annotated[
+        str | None, Doc("Another classifier's run, whose features are measured by instead.")
+    ] = None
     weights: Annotated[
         Path | None,
         Doc("File of Inception's weights; None takes GENMODELS_INCEPTION, else torch hub's."),
@@ -125,7 +129,7 @@ def measure(run: Run | Damaged, options: Options) -> None:
     try:
         entries = evaluate(
             run,
-            options.features,
+            options.features if options.judge is None else judge(options),
             samples=options.samples,
             seed=options.seed,
             data_folder=options.data_dir,
@@ -138,6 +142,14 @@ def measure(run: Run | Damaged, options: Options) -> None:
         bar.close()
     save(run, entries)
     print(table(run, entries))
+
+
+def judge(options: Options) -> features.Extractor:
+    """The features of the classifier that was named. Raises GenmodelsError."""
+    assert options.judge is not None
+    device = choose_device(options.device)
+    run = runs.find(options.judge)
+    return features.classifier(run, device=device, precision=options.precision)
 
 
 def table(run: Run, entries: list[dict]) -> str:

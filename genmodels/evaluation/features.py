@@ -44,7 +44,7 @@ class Extractor:
     """
 
     name: str
-    """inception, or classifier-mnist and the like."""
+    """inception, or the id of a classifier's run."""
     label: str
     """For people: "Inception", "digit classifier"."""
     dimensions: int
@@ -149,9 +149,10 @@ def classifier(
 
     dataset = run.recipe.dataset
     head = model.classifier.head
+    label = "digit classifier" if dataset == "mnist" else f"{DATASETS[dataset].title} classifier"
     return Extractor(
-        name=f"classifier-{dataset}",
-        label="digit classifier" if dataset == "mnist" else f"{DATASETS[dataset].title} classifier",
+        name=run.id,
+        label=label if run.id == f"classifier-{dataset}" else f"{label} {run.id}",
         dimensions=head.in_features,
         fingerprint=_sha256(f"{weights.fingerprint(run)} {precision}".encode()),
         channels=run.recipe.shape[:1],
