@@ -53,15 +53,15 @@ def test_kept_steps_are_in_no_gallery():
 def test_seeds_are_told_by_their_mean_and_how_far_they_are_apart(make_run, monkeypatch, tmp_path):
     monkeypatch.setattr(folders, "ABLATIONS", tmp_path)
     trials = ablation.trials("seeds")
-    assert [trial.recipe.seed for trial in trials] == [0] * 4 + [1] * 4 + [2] * 4
+    assert [trial.recipe.seed for trial in trials] == [0, 0, 1, 1, 2, 2]
     for number, trial in enumerate(trials, 1):
         trial.recipe.check()
-        if trial.recipe_name == "gan-mnist":
-            run = make_run(f"seed-{number}", "gan-mnist", seed=trial.recipe.seed)
+        if trial.recipe_name == "gan-mnist-plus":
+            run = make_run(f"seed-{number}", "gan-mnist-plus", seed=trial.recipe.seed)
             value = {"value": trial.recipe.seed + 1.0}
             entries = [{"metric": metric, **value} for metric in ablation.METRICS]
             runs.write_json(run.path / "evaluation.json", entries)
             (tmp_path / "seeds").mkdir(exist_ok=True)
             run.path.rename(tmp_path / "seeds" / str(number))
     rows = ablation.table("seeds").splitlines()
-    assert rows[2:] == ["| `gan-mnist` | 3 | " + " | ".join(["2 ± 1"] * 4) + " |"]
+    assert rows[2:] == ["| `gan-mnist-plus` | 3 | " + " | ".join(["2 ± 1"] * 4) + " |"]
