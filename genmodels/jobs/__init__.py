@@ -283,9 +283,11 @@ def _own_runs() -> list[Run]:
 
 def _owner(folder: Path) -> str | None:
     try:
-        return (folder / "owner").read_text()
+        return (folder / "owner").read_text(errors="replace")
     except FileNotFoundError:
         return None
+    except OSError:  # It is somebody's, and nobody can show a key to it.
+        return ""
 
 
 @contextlib.contextmanager
