@@ -247,7 +247,9 @@ def test_a_damaged_line_of_metrics_is_named(line, make_run):
 
 def test_what_is_newer_than_the_last_commit_is_discarded(make_run):
     run = make_run("run")
-    runs.append_metrics(run.path, [{"epoch": n, "split": "val", "images_seen": n} for n in range(4)])
+    runs.append_metrics(
+        run.path, [{"epoch": n, "split": "val", "images_seen": n} for n in range(4)]
+    )
     (run.path / "samples").mkdir()
     for seen in (0, 64, 640, 1_000, 1280):
         (run.path / "samples" / f"{seen:09d}.webp").touch()

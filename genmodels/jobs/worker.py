@@ -5,7 +5,6 @@ for that one to end before it takes another.
 """
 
 import contextlib
-import json
 import logging
 import os
 import platform
@@ -18,7 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from .. import folders, runs
+from .. import folders, runs, shapes
 from ..errors import GenmodelsError, RunError
 from . import delivery, waiting
 from .limits import JobError, Limits, permission
@@ -225,8 +224,8 @@ def _log(name: str) -> Path:
 
 
 def _read(path: Path) -> dict | None:
+    """Who trains a run; None where that cannot be told."""
     try:
-        plain = json.loads(path.read_text())
+        return shapes.parse(path.read_bytes(), shapes.Trainer)
     except (OSError, ValueError):
         return None
-    return plain if isinstance(plain, dict) and {"worker", "pid"} <= plain.keys() else None
