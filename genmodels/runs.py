@@ -12,6 +12,7 @@ Nothing here imports torch.
 import json
 import os
 import re
+import reprlib
 import threading
 import time
 from collections.abc import Iterator
@@ -186,13 +187,18 @@ def find(name: str | Path) -> Run:
 
 
 def absolute(folder: Path) -> Path:
-    """The folder a person means. Raises RunError for the home of a user there is not."""
+    """The folder a person means. Raises RunError where there can be none of that name."""
     try:
-        return folder.expanduser().absolute()
+        folder = folder.expanduser().absolute()
+        folder.exists()
     except RuntimeError as error:
         raise RunError(
             f"{folder} begins with the home of an unknown user; name another."
         ) from error
+    except OSError as error:  # The name is too long, or one may not look there.
+        shown = reprlib.repr(str(folder))
+        raise RunError(f"{shown} cannot be had ({error.strerror}); name another.") from error
+    return folder
 
 
 def list_runs() -> Iterator[Run | Damaged]:

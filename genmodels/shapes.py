@@ -8,7 +8,10 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import msgspec
 
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+from .recipes import ID
+
+MOST = 2**53
+Count = Annotated[int, msgspec.Meta(ge=0, le=MOST)]
 """A whole number that JavaScript takes too."""
 Finite = Annotated[float, msgspec.Meta(ge=-1e30, le=1e30)]
 """A number that float32 holds too."""
@@ -28,7 +31,7 @@ class Info(TypedDict):
     parameters: dict[str, Count]
     title: NotRequired[str | None]
     parent: NotRequired[str | None]
-    recipe_name: NotRequired[str | None]
+    recipe_name: NotRequired[Annotated[str, msgspec.Meta(pattern=rf"^{ID.pattern}\Z")] | None]
     resolved: NotRequired[dict[str, Any] | None]
     data: NotRequired[dict[Literal["train", "val"], Origin] | None]
     weights: NotRequired[dict[str, Any] | None]

@@ -45,7 +45,7 @@ def few(examples: int) -> settings:
         derandomize=not EXAMPLES,
         database=None,
         deadline=None,
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
         phases=set(Phase) - {Phase.explain},
     )
 

@@ -166,7 +166,7 @@ def check(folder: Path, name: str) -> None:
             run.metrics()
     else:
         assert str(first.title).encode()
-        for read in readers(first, name.split("/")[0]):
+        for read in readers(first, name.split("/", maxsplit=1)[0]):
             refused(read)
     for read in (jobs.waiting, jobs.training, jobs.places, own_pictures.list_sets):
         read()

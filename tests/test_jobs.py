@@ -319,7 +319,7 @@ class TestRedis:
     def test_messages_are_json(self, url: str):
         run = jobs.submit("vae-mnist", LONG)
         [message] = delivery.queue().storage.enqueued_items()
-        assert json.loads(message)[6] == [run.id]
+        assert json.loads(message) == run.id
         jobs.stop(run)
 
     def test_a_redis_that_is_not_there_is_said_and_nothing_is_queued(

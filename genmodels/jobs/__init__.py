@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from .. import folders, own_pictures, recipes, runs
+from .. import folders, own_pictures, recipes, runs, shapes
 from ..recipes import Recipe
 from ..runs import Damaged, Run, Status
 from . import delivery, limits
@@ -259,7 +259,8 @@ def seconds_per_image(run: Run, status: Status) -> float | None:
 
 def _enqueue(run: Run) -> None:
     """Draws a ticket for a run, and sends its name."""
-    ticket = 1 + max((other.status().ticket or 0 for other in waiting()), default=0)
+    last = max((other.status().ticket or 0 for other in waiting()), default=0)
+    ticket = min(last + 1, shapes.MOST)
     epoch = run.status().epoch
     status = Status("waiting", epoch=epoch, epochs=run.recipe.epochs, ticket=ticket)
     runs.write_status(run.path, status)

@@ -75,8 +75,8 @@ def train_next(run_id: str) -> None:
                 if run.path.exists() and run.status().state == "waiting":
                     _attend(run.path, _spawn(run))
                     return
-        except (Timeout, RunError, FileNotFoundError) as error:
-            # Another worker has it, or it was deleted just now.
+        except (Timeout, RunError, OSError) as error:
+            # Another worker has it, or it was deleted just now, or is damaged: the others wait on.
             log.info("%s is not trained here: %s", run.id, error)
     log.info("%s does not wait any more", run_id)
 
@@ -85,9 +85,12 @@ def adopt(name: str) -> None:
     """Waits for the training that an earlier worker of this name left behind."""
     for path in folders.runs().glob("*/trainer.json"):
         trainer = _read(path)
-        if trainer and trainer["worker"] == name and runs.is_locked(path.parent):
-            log.info("%s goes on in process %s", path.parent.name, trainer["pid"])
-            _attend(path.parent, None)
+        try:
+            if trainer and trainer["worker"] == name and runs.is_locked(path.parent):
+                log.info("%s goes on in process %s", path.parent.name, trainer["pid"])
+                _attend(path.parent, None)
+        except RunError as error:
+            log.warning("%s", error)
 
 
 def supervise() -> None:
@@ -137,7 +140,7 @@ def _keep_delivering(parent: int | None) -> None:
         try:
             queue, sent = waiting(), delivery.pending()
             for run in queue:
-                if run.id not in sent and not runs.is_claimed(run.path):
+                if run.id not in sent and not _is_taken(run):
                     delivery.send(run.id)
             if parent and os.getppid() != parent and not queue and not _own.busy.is_set():
                 os.kill(os.getpid(), signal.SIGTERM)
@@ -146,8 +149,17 @@ def _keep_delivering(parent: int | None) -> None:
         time.sleep(KEEP_SECONDS)
 
 
+def _is_taken(run: runs.Run) -> bool:
+    """Whether a worker has it, or none can take it."""
+    try:
+        return runs.is_claimed(run.path)
+    except RunError:
+        return True
+
+
 def _spawn(run: runs.Run) -> subprocess.Popen:
-    command = [sys.executable, str(folders.REPOSITORY / "train.py"), run.info["recipe_name"]]
+    name = run.info["recipe_name"] or ""  # Of no recipe the trainer says so.
+    command = [sys.executable, str(folders.REPOSITORY / "train.py"), name]
     with _log(run.id).open("ab") as file:
         process = subprocess.Popen(
             [*command, "--resume", f"--run-dir={run.path}"],
@@ -157,7 +169,12 @@ def _spawn(run: runs.Run) -> subprocess.Popen:
             start_new_session=True,
         )
     trainer = {"worker": _own.name, "pid": process.pid, "host": platform.node()}
-    runs.write_json(run.path / "trainer.json", trainer)
+    try:
+        runs.write_json(run.path / "trainer.json", trainer)
+    except BaseException:  # Nobody would look after it.
+        process.kill()
+        process.wait()
+        raise
     return process
 
 
