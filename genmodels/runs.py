@@ -9,6 +9,7 @@
 Nothing here imports torch.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -27,6 +28,10 @@ from .errors import RecipeError, RunError
 from .recipes import ID, Recipe
 
 FORMAT = 1
+STALE_SECONDS = 10
+"""No file takes so long to write: a temporary one that is older is of a process that was killed."""
+GRAVE = ".deleted-"
+"""What the name of a run that is being deleted begins with."""
 SAMPLES = 64
 """How many fixed latents each picture in samples/ shows."""
 SEEN = re.compile(r"[0-9]{1,15}")
@@ -331,7 +336,11 @@ def append_metrics(folder: Path, lines: list[dict[str, Any]]) -> None:
 
 
 def discard_after(run: Run, epoch: int, images_seen: int) -> None:
-    """Drops the metrics and samples of an epoch that was not committed."""
+    """Drops the metrics and samples of an epoch that was not committed, and half-written files."""
+    for path in run.path.rglob(".*.tmp"):
+        with contextlib.suppress(FileNotFoundError):  # The app's, which is done with it.
+            if time.time() - path.stat().st_mtime > STALE_SECONDS:
+                path.unlink()
     kept = [json.dumps(line) + "\n" for line in run.metrics() if line["epoch"] <= epoch]
     write_atomic(run.path / "metrics.jsonl", "".join(kept).encode())
     for seen, path in run.samples().items():

@@ -112,8 +112,8 @@ def readers(run: Run, name: str) -> list[Callable[[], object]]:
 
     def curves() -> None:
         metrics = run.metrics()
-        for name in figures.quantities(metrics):
-            figures.learning_curves([(run, metrics)], name).to_json()
+        for quantity in figures.quantities(metrics):
+            figures.learning_curves([(run, metrics)], quantity).to_json()
         if metrics:
             curves_view.with_samples(run, metrics, dict.fromkeys(run.samples(), "address"))
             curves_view.film([(run, metrics)])

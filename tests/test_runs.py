@@ -254,9 +254,14 @@ def test_what_is_newer_than_the_last_commit_is_discarded(make_run):
     for seen in (0, 64, 640, 1_000, 1280):
         (run.path / "samples" / f"{seen:09d}.webp").touch()
     (run.path / "samples" / "notes.webp").touch()
+    half, fresh = (run.path / f".{name}.1.1.tmp" for name in ("state.pt", "recipe.json"))
+    half.touch()
+    fresh.touch()
+    os.utime(half, (0, 0))
     runs.discard_after(run, 2, 1_000)
     assert [line["epoch"] for line in run.metrics()] == [0, 1, 2]
     assert list(run.samples()) == [0, 64, 640, 1_000]
+    assert (half.exists(), fresh.exists()) == (False, True)
 
 
 def test_a_write_that_fails_half_way_leaves_the_old_file_and_nothing_else(tmp_path):

@@ -139,7 +139,8 @@ def delete(run: Run) -> None:
         raise JobError(f"{run.title} ships with genmodels; only your own runs can be deleted.")
     with _alone(run, END_SECONDS if run.status().state not in ("waiting", "training") else 1):
         # Renamed first: a half-deleted run would be shown as a damaged one.
-        grave = run.path.with_name(f".deleted-{run.id}")
+        grave = run.path.with_name(runs.GRAVE + run.id)
+        shutil.rmtree(grave, ignore_errors=True)  # Of an earlier one of its id, killed over it.
         run.path.rename(grave)
     shutil.rmtree(grave)
 

@@ -1,13 +1,15 @@
 """Trains what the queue delivers, one run at a time, each as a process group of its own.
 
 A worker that was killed leaves its training alone at work; the next worker of its name waits
-for that one to end before it takes another.
+for that one to end before it takes another. The claim tells it: a trainer inherits the worker's,
+which is held as long as one of the two lives, from before the trainer has loaded torch.
 """
 
 import contextlib
 import logging
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +17,7 @@ import threading
 import time
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 from .. import folders, runs, shapes
 from ..errors import GenmodelsError, RunError
@@ -54,6 +56,8 @@ def work(name: str, parent: int | None = None) -> None:
         with _worker_lock(name).acquire(blocking=False):
             # What waits is delivered again: a message may have been lost, the run is not.
             delivery.pending()
+            for grave in folders.runs().glob(f"{runs.GRAVE}*"):  # Of one that was killed meanwhile.
+                shutil.rmtree(grave, ignore_errors=True)
             threading.Thread(target=_keep_delivering, args=(parent,), daemon=True).start()
             adopt(name)
             delivery.queue().create_consumer(
@@ -71,9 +75,9 @@ def train_next(run_id: str) -> None:
     for run in waiting():
         try:
             # Longer than it takes to see whether it is claimed.
-            with runs.claim(run.path).acquire(timeout=0.3):
+            with runs.claim(run.path).acquire(timeout=0.3) as claim:
                 if run.path.exists() and run.status().state == "waiting":
-                    _attend(run.path, _spawn(run))
+                    _attend(run.path, _spawn(run, claim))
                     return
         except (Timeout, RunError, OSError) as error:
             # Another worker has it, or it was deleted just now, or is damaged: the others wait on.
@@ -86,7 +90,7 @@ def adopt(name: str) -> None:
     for path in folders.runs().glob("*/trainer.json"):
         trainer = _read(path)
         try:
-            if trainer and trainer["worker"] == name and runs.is_locked(path.parent):
+            if trainer and trainer["worker"] == name and runs.is_claimed(path.parent):
                 log.info("%s goes on in process %s", path.parent.name, trainer["pid"])
                 _attend(path.parent, None)
         except RunError as error:
@@ -157,7 +161,7 @@ def _is_taken(run: runs.Run) -> bool:
         return True
 
 
-def _spawn(run: runs.Run) -> subprocess.Popen:
+def _spawn(run: runs.Run, claim: BaseFileLock) -> subprocess.Popen:
     name = run.info["recipe_name"] or ""  # Of no recipe the trainer says so.
     command = [sys.executable, str(folders.REPOSITORY / "train.py"), name]
     with _log(run.id).open("ab") as file:
@@ -167,6 +171,7 @@ def _spawn(run: runs.Run) -> subprocess.Popen:
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=[claim._context.lock_file_fd],  # pyright: ignore[reportArgumentType]
         )
     trainer = {"worker": _own.name, "pid": process.pid, "host": platform.node()}
     try:
@@ -190,7 +195,7 @@ def _attend(folder: Path, process: subprocess.Popen | None) -> None:
     asked = None
     _own.busy.set()
     try:
-        while process.poll() is None if process else runs.is_locked(folder):
+        while process.poll() is None if process else runs.is_claimed(folder):
             now = time.monotonic()
             if now > latest and asked is None:
                 minutes = Limits.from_environment().minutes
