@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NPM := node_modules/.package-lock.json
 
-.PHONY: app test check bench
+.PHONY: app test check bench soak
 
 app: .venv/app $(NPM)  ## the app, on this machine only, training allowed
 	GENMODELS_TRAINING=$${GENMODELS_TRAINING:-open} \
@@ -15,6 +15,9 @@ check: .venv/dev  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
+
+soak: .venv/dev $(NPM)  ## the app used and killed at random for MINUTES, 10 by default
+	PYTHONPATH=. $(BIN)/python tests/soak.py --minutes $${MINUTES:-10}
 
 bench: .venv/dev  ## training throughput against bare steps; the distance against pytorch-fid
 	$(BIN)/python -m benchmarks.training

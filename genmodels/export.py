@@ -56,7 +56,10 @@ def export(chosen: Sequence[Run], out: Path, progress: Callable[[str, int, int],
     `progress` hears what comes next, how many steps are done, and of how many.
     """
     _check(chosen, out)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExportError(f"{out} cannot be written ({error.strerror}); name another.") from error
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as temporary:
         work = Path(temporary) / "site"
         for done, run in enumerate(chosen):

@@ -12,7 +12,6 @@ is imported only to write a set.
 import contextlib
 import hashlib
 import io
-import json
 import os
 import re
 import shutil
@@ -31,7 +30,7 @@ import numpy as np
 from PIL import Image, ImageOps
 from safetensors import SafetensorError, safe_open
 
-from . import folders, pictures, runs
+from . import folders, pictures, runs, shapes
 from .errors import DataError
 from .recipes import DATASETS, ID
 from .runs import Run
@@ -196,21 +195,18 @@ def open_set(set_id: str) -> PictureSet:
     """The set of that id. Raises DataError when there is none, or it is damaged."""
     path = _folder(set_id) / "set.json"
     try:
-        plain = json.loads(path.read_bytes())
-        counts = {name: plain[name] for name in ("count", "others", "damaged", "too_large")}
-        title, classes = plain["title"], tuple(plain["classes"])
-        texts = isinstance(title, str) and classes and all(isinstance(n, str) for n in classes)
-        numbers = all(isinstance(number, int) for number in counts.values())
-        if plain["format"] != FORMAT or not texts or not numbers:
+        plain = shapes.parse(path.read_bytes(), shapes.PictureSet)
+        if plain["format"] != FORMAT:
             raise ValueError(f"format {plain['format']!r}")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(
             f"there is no picture set {set_id!r}: it was deleted, or made elsewhere; make it "
             "again from its folder or zip."
         ) from error
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, OSError) as error:
         raise _is_damaged(set_id) from error
-    return PictureSet(set_id, title, classes, **counts)
+    counts = {name: plain[name] for name in ("count", "others", "damaged", "too_large")}
+    return PictureSet(set_id, plain["title"], tuple(plain["classes"]), **counts)
 
 
 def preview(set_id: str, dataset: str, count: int = 24) -> pictures.Images:
@@ -221,8 +217,11 @@ def preview(set_id: str, dataset: str, count: int = 24) -> pictures.Images:
     try:
         with safe_open(open_set(set_id).file(dataset, "train"), "np") as file:
             pixels = file.get_slice("pixels")
-            return pixels[: min(count, pixels.get_shape()[0])].transpose(0, 2, 3, 1)
-    except (SafetensorError, OSError) as error:
+            shape = pixels.get_shape()
+            if shape[1:] != list(DATASETS[dataset].shape) or pixels.get_dtype() != "U8":
+                raise ValueError(f"{pixels.get_dtype()} {shape}")
+            return pixels[: min(count, shape[0])].transpose(0, 2, 3, 1)
+    except (SafetensorError, OSError, ValueError) as error:
         raise _is_damaged(set_id) from error
 
 

@@ -25,7 +25,11 @@ def pack(run: Run, folder: Path) -> Run:
         raise RunError(f"{folder} is there already; delete it first, or name another folder.")
     if not runs.ID.fullmatch(folder.name):
         raise RunError(f"{folder.name!r} is no id: use small letters, digits, dots and dashes.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    weights.load_run(run)  # Damaged weights are told before anything is written.
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{folder} cannot be written ({error.strerror}); name another.") from error
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".pack-") as temporary:
         work = Path(temporary) / folder.name
         shutil.copytree(run.path / "samples", work / "samples") if run.samples() else work.mkdir()
@@ -62,7 +66,7 @@ def main(arguments: list[str]) -> int:
         print("usage: python -m genmodels.pack RUN FOLDER", file=sys.stderr)
         return 2
     try:
-        packed = pack(runs.find(arguments[0]), Path(arguments[1]).absolute())
+        packed = pack(runs.find(arguments[0]), runs.absolute(Path(arguments[1])))
     except GenmodelsError as error:
         print(f"pack: {error}", file=sys.stderr)
         return 2

@@ -9,8 +9,11 @@
 Nothing here imports torch.
 """
 
+import contextlib
 import json
 import os
+import re
+import reprlib
 import threading
 import time
 from collections.abc import Iterator
@@ -20,22 +23,19 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from . import folders, recipes
+from . import folders, recipes, shapes
 from .errors import RecipeError, RunError
 from .recipes import ID, Recipe
 
 FORMAT = 1
-INFO_KINDS = {
-    "parameters": dict,
-    "title": str | None,
-    "recipe_name": str | None,
-    "resolved": dict | None,
-    "data": dict | None,
-    "weights": dict | None,
-}
-"""What recipe.json holds beside the recipe, as far as it is read; None where it may lack."""
+STALE_SECONDS = 10
+"""No file takes so long to write: a temporary one that is older is of a process that was killed."""
+GRAVE = ".deleted-"
+"""What the name of a run that is being deleted begins with."""
 SAMPLES = 64
 """How many fixed latents each picture in samples/ shows."""
+SEEN = re.compile(r"[0-9]{1,15}")
+"""The name of such a picture: the number of images seen."""
 
 
 @dataclass(frozen=True)
@@ -56,20 +56,6 @@ class Status:
     seconds_left: float | None = None
     losses: dict[str, float] | None = None
     ticket: int | None = None
-
-
-STATES = ("waiting", "training", "stopped", "failed", "done")
-STATUS_KINDS = {
-    "state": str,
-    "reason": str,
-    "epoch": int,
-    "epochs": int,
-    "images_seen": int,
-    "images_per_second": int | float | None,
-    "seconds_left": int | float | None,
-    "losses": dict | None,
-    "ticket": int | None,
-}
 
 
 @dataclass(frozen=True)
@@ -99,12 +85,8 @@ class Run:
 
     def status(self) -> Status:
         """Raises RunError when status.json, or what it rests on, is damaged."""
-        plain = _read_json(self.path / "status.json", dict, default={"state": "done"})
-        known = {name: plain[name] for name in STATUS_KINDS if name in plain}
-        if known.get("state") not in STATES or not all(
-            isinstance(value, STATUS_KINDS[name]) for name, value in known.items()
-        ):
-            raise _damaged(self.path / "status.json")
+        plain = _read_json(self.path / "status.json", shapes.Status, default={"state": "done"})
+        known = {name: plain[name] for name in shapes.Status.__annotations__ if name in plain}
         status = Status(**known)
         if status.state == "training" and not is_locked(self.path):
             reason = stop_request(self.path) or (
@@ -119,40 +101,46 @@ class Run:
     def metrics(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl, without a last one that is still being written."""
         path = self.path / "metrics.jsonl"
-        content = path.read_bytes() if path.exists() else b""
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise _damaged(path) from error
         lines = []
         for number, line in enumerate(content.splitlines(keepends=True), 1):
             if not line.endswith(b"\n"):
                 break
             try:
-                plain = json.loads(line)
-                # Everybody who reads the lines picks them by these two.
-                whole = isinstance(plain["epoch"], int) and isinstance(plain["split"], str)
-            except (ValueError, TypeError, KeyError):
-                whole = False
-            if not whole:
+                plain = shapes.parse(line, shapes.Line)
+                numbers = {name: value for name, value in plain.items() if name != "split"}
+                shapes.check(numbers, dict[str, shapes.Finite])
+            except ValueError as error:
                 raise RunError(
                     f"{self.id}: line {number} of metrics.jsonl is damaged; "
                     "remove the line or delete the run."
-                )
+                ) from error
             lines.append(plain)
         return lines
 
     def samples(self) -> dict[int, Path]:
         """The stored pictures by the number of training images seen, in order."""
         paths = (self.path / "samples").glob("*.webp")
-        return {int(path.stem): path for path in sorted(paths) if path.stem.isdigit()}
+        return {int(path.stem): path for path in sorted(paths) if SEEN.fullmatch(path.stem)}
 
     def evaluation(self) -> list[dict[str, Any]]:
         """The measurements that were made of this run."""
-        measurements = _read_json(self.path / "evaluation.json", list, default=[])
-        if not all(isinstance(measurement, dict) for measurement in measurements):
-            raise _damaged(self.path / "evaluation.json")
-        return measurements
+        return _read_json(self.path / "evaluation.json", list[shapes.Entry], default=[])
 
     def latents(self) -> dict[str, Any]:
         """Class means and some posterior means with labels; empty for models without an encoder."""
-        return _read_json(self.path / "latents.json", dict, default={})
+        plain = _read_json(self.path / "latents.json", shapes.Latents, default={})
+        size = getattr(self.recipe, "latent_dim", 0)
+        kept = [*plain.get("class_means", {}).values(), *plain.get("posterior_means", [])]
+        kept += [plain["kl"]] if "kl" in plain else []
+        if any(len(numbers) != size for numbers in kept):
+            raise _damaged(self.path / "latents.json")
+        return plain
 
     def resumable(self) -> bool:
         return (self.path / "state.pt").exists()
@@ -168,7 +156,11 @@ class Damaged:
 
 def open_run(folder: Path) -> Run:
     """The run in that folder. Raises RunError when it is not one this version can read."""
-    if not folder.is_dir():
+    try:
+        there = folder.is_dir()
+    except OSError:  # A name that is too long, or a place where one may not look.
+        there = False
+    if not there:
         raise RunError(f"there is no run {folder.name!r}; `ls checkpoints runs` lists them.")
     info = _read_json(folder / "recipe.json", dict)
     if info.get("format") != FORMAT:
@@ -176,10 +168,11 @@ def open_run(folder: Path) -> Run:
             f"{folder.name} has format {info.get('format')!r} and this version reads "
             f"format {FORMAT}; update genmodels, or train the recipe again."
         )
-    if not all(isinstance(info.get(name), kind) for name, kind in INFO_KINDS.items()) or not all(
-        isinstance(count, int) for count in info["parameters"].values()
-    ):
-        raise _damaged(folder / "recipe.json")
+    info = dict.fromkeys(shapes.Info.__annotations__) | info
+    try:
+        shapes.check(info, shapes.Info)
+    except ValueError as error:
+        raise _damaged(folder / "recipe.json") from error
     try:
         return Run(folder, info, recipes.from_json(info.get("recipe")))
     except RecipeError as error:
@@ -199,13 +192,18 @@ def find(name: str | Path) -> Run:
 
 
 def absolute(folder: Path) -> Path:
-    """The folder a person means. Raises RunError for the home of a user there is not."""
+    """The folder a person means. Raises RunError where there can be none of that name."""
     try:
-        return folder.expanduser().absolute()
+        folder = folder.expanduser().absolute()
+        folder.exists()
     except RuntimeError as error:
         raise RunError(
             f"{folder} begins with the home of an unknown user; name another."
         ) from error
+    except OSError as error:  # The name is too long, or one may not look there.
+        shown = reprlib.repr(str(folder))
+        raise RunError(f"{shown} cannot be had ({error.strerror}); name another.") from error
+    return folder
 
 
 def list_runs() -> Iterator[Run | Damaged]:
@@ -217,7 +215,7 @@ def list_runs() -> Iterator[Run | Damaged]:
     shipped = [path for path in _subfolders(folders.CHECKPOINTS) if path != folders.ABLATIONS]
     shipped.sort(key=lambda path: order.index(path.name) if path.name in order else len(order))
     own = [path for path in _subfolders(folders.runs()) if (path / "recipe.json").exists()]
-    own.sort(key=lambda path: (path / "recipe.json").stat().st_mtime, reverse=True)
+    own.sort(key=lambda path: _changed(path / "recipe.json"), reverse=True)
     for path in shipped + own:
         try:
             run = open_run(path)
@@ -225,7 +223,8 @@ def list_runs() -> Iterator[Run | Damaged]:
             run.metrics()
             yield run
         except RunError as error:
-            yield Damaged(path.name, str(error))
+            if path.exists():  # Not deleted just now.
+                yield Damaged(path.name, str(error))
 
 
 def new_folder(recipe_name: str) -> Path:
@@ -262,11 +261,19 @@ def is_claimed(folder: Path) -> bool:
 
 
 def _is_held(lock: FileLock) -> bool:
+    path = Path(lock.lock_file)
+    if not path.exists():  # Whoever only looks makes none.
+        return False
     try:
         with lock.acquire(blocking=False):
             return False
     except Timeout:
         return True
+    except OSError as error:
+        raise RunError(
+            f"{path.parent.name}: whether it is in training cannot be told, since its file "
+            f"{path.name} cannot be opened ({error.strerror}); make it writable, or delete the run."
+        ) from error
 
 
 def request_stop(folder: Path, reason: str = "stopped on request") -> None:
@@ -277,9 +284,12 @@ def request_stop(folder: Path, reason: str = "stopped on request") -> None:
 def stop_request(folder: Path) -> str | None:
     """Why the trainer shall stop; None when it need not."""
     try:
-        return (folder / "stop").read_text() or "stopped on request"
+        reason = (folder / "stop").read_text(errors="replace")
     except FileNotFoundError:
         return None
+    except OSError:  # It is no file, but there it is.
+        reason = ""
+    return reason or "stopped on request"
 
 
 def change_info(folder: Path, **changes: Any) -> dict[str, Any]:
@@ -326,7 +336,11 @@ def append_metrics(folder: Path, lines: list[dict[str, Any]]) -> None:
 
 
 def discard_after(run: Run, epoch: int, images_seen: int) -> None:
-    """Drops the metrics and samples of an epoch that was not committed."""
+    """Drops the metrics and samples of an epoch that was not committed, and half-written files."""
+    for path in run.path.rglob(".*.tmp"):
+        with contextlib.suppress(FileNotFoundError):  # The app's, which is done with it.
+            if time.time() - path.stat().st_mtime > STALE_SECONDS:
+                path.unlink()
     kept = [json.dumps(line) + "\n" for line in run.metrics() if line["epoch"] <= epoch]
     write_atomic(run.path / "metrics.jsonl", "".join(kept).encode())
     for seen, path in run.samples().items():
@@ -344,19 +358,24 @@ def _subfolders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and ID.fullmatch(path.name))
 
 
-def _read_json(path: Path, kind: type, default: Any = None) -> Any:
-    """What a file holds; `default` where there is no file. Raises RunError."""
-    if not path.exists() and default is not None:
-        return default
+def _changed(path: Path) -> float:
+    """When a file was changed; 0 for one that was deleted just now."""
     try:
-        plain = json.loads(path.read_bytes())
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _read_json(path: Path, kind: Any, default: Any = None) -> Any:
+    """What a file holds; `default` where there is no file. Raises RunError."""
+    try:
+        return shapes.parse(path.read_bytes(), kind)
     except FileNotFoundError as error:
+        if default is not None:
+            return default
         raise RunError(f"{path.parent.name} holds no {path.name}; it is not a run.") from error
     except (ValueError, OSError) as error:
         raise _damaged(path) from error
-    if not isinstance(plain, kind):
-        raise _damaged(path)
-    return plain
 
 
 def _damaged(path: Path) -> RunError:

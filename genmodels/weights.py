@@ -6,20 +6,30 @@ The files carry the number of images seen, so that a reader notices a pair of di
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from . import runs
+from . import runs, shapes
 from .errors import RunError
 from .models import Model, build
 from .runs import Run
 
 Weights = dict[str, dict[str, Tensor]]
 """The tensors of each network by its name."""
+
+
+class State(TypedDict):
+    """What state.pt holds."""
+
+    epoch: shapes.Count
+    images_seen: shapes.Count
+    networks: Weights
+    learning: Weights
+    optimizers: dict[str, dict[str, Any]]
 
 
 def load(name: str | Path, device: str = "cpu") -> Any:
@@ -33,6 +43,11 @@ def load(name: str | Path, device: str = "cpu") -> Any:
 def load_run(run: Run, device: str = "cpu") -> Any:
     """As `load`, of a run that is open already."""
     model = build_empty(run.recipe)
+    if run.parameters and run.parameters.keys() != model.networks.keys():
+        raise RunError(
+            f"{run.id}: recipe.json counts the parameters of other networks than its recipe has; "
+            "restore the file or delete the run."
+        )
     weights, seen = {}, set()
     for network in model.networks:
         weights[network], images_seen = _read(run, network)
@@ -57,13 +72,13 @@ def build_empty(recipe) -> Model:
 def put(model: Model, weights: Weights, name: str) -> None:
     """Fills a model with weights, as float32. Raises RunError when they do not fit."""
     for network, module in model.networks.items():
-        tensors = {
-            key: tensor.float() if tensor.is_floating_point() else tensor
-            for key, tensor in weights[network].items()
-        }
         try:
+            tensors = {
+                key: tensor.float() if tensor.is_floating_point() else tensor
+                for key, tensor in weights[network].items()
+            }
             module.load_state_dict(tensors, assign=True)
-        except RuntimeError as error:
+        except (RuntimeError, KeyError) as error:
             raise RunError(
                 f"{name}: the weights of the {network} do not fit the recipe; restore both files."
             ) from error
@@ -83,9 +98,10 @@ def load_state(folder: Path) -> dict[str, Any]:
     path = folder / "state.pt"
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        keys = ("epoch", "images_seen", "networks", "optimizers")
         # What learns, where the networks are its average; runs of before there was one lack it.
-        return {key: state[key] for key in keys} | {"learning": state.get("learning", {})}
+        state = {"learning": {}} | state
+        shapes.check(state, State)
+        return {key: state[key] for key in State.__annotations__}
     except FileNotFoundError as error:
         raise RunError(f"{folder.name} holds no state.pt: it cannot be resumed.") from error
     except Exception as error:  # torch.load raises whatever its readers raise.
@@ -93,11 +109,17 @@ def load_state(folder: Path) -> dict[str, Any]:
 
 
 def fingerprint(run: Run) -> str:
-    """The SHA-256 of the run's network files."""
+    """The SHA-256 of the run's network files. Raises RunError when one cannot be read."""
     digest = hashlib.sha256()
     for path in sorted(run.path.glob("*.safetensors")):
-        digest.update(path.name.encode())
-        digest.update(path.read_bytes())
+        digest.update(path.name.encode(errors="surrogateescape"))
+        try:
+            digest.update(path.read_bytes())
+        except OSError as error:
+            raise RunError(
+                f"{run.id}: {path.name} cannot be read ({error.strerror}); restore it or delete "
+                "the run."
+            ) from error
     return digest.hexdigest()
 
 
@@ -112,7 +134,7 @@ def _read(run: Run, network: str) -> tuple[dict[str, Tensor], str]:
         with safe_open(path, "pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
             return tensors, (file.metadata() or {}).get("images_seen", "")
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise RunError(
             f"{run.id}: {path.name} is no whole safetensors file; restore it or delete the run."
         ) from error

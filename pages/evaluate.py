@@ -77,7 +77,7 @@ def show_counts(entries: list[evaluation.Entry]) -> None:
         "pictures too. So compare values of equal numbers of samples only. The **kernel distance** "
         "has no such bias; of few samples it is merely less sure (the bars are standard errors)."
     )
-    measured = [entry for entry in entries if entry.get("by_count")]
+    measured = [e for e in entries if e["metric"] in ("frechet", "kernel") and e.get("by_count")]
     sources = list(dict.fromkeys(entry["features"] for entry in measured))
     if not sources:
         shared.empty(
@@ -88,6 +88,8 @@ def show_counts(entries: list[evaluation.Entry]) -> None:
         source = st.segmented_control("Features of", sources, default=source, required=True)
     for column, metric in zip(st.columns(2), ("frechet", "kernel"), strict=True):
         chosen = [e for e in measured if (e["metric"], e["features"]) == (metric, source)]
+        if not chosen:
+            continue
         entry = max(chosen, key=lambda entry: entry["samples"])
         column.plotly_chart(
             figures.by_count(entry),

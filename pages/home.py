@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from genmodels.errors import RunError
 from genmodels.recipes import REPORT
 from genmodels.runs import Run
 from genmodels.ui import navigation, shared, shell, tour
@@ -12,7 +13,11 @@ COLUMNS = 4
 
 def card(run: Run) -> None:
     with st.container(border=True, height="stretch"):
-        picture = shared.last_picture(run)
+        try:
+            picture = shared.last_picture(run)
+        except RunError as error:  # The other cards are whole.
+            st.warning(shell.sentence(error), icon=":material/warning:")
+            picture = None
         if picture:
             st.image(picture, width="stretch", alt=f"Sixteen samples of {run.title}")
         st.subheader(plain(run.title), anchor=False)

@@ -139,6 +139,27 @@ def test_a_killed_worker_leaves_its_training_and_the_next_one_goes_on():
     assert state(first) == "stopped"
 
 
+def test_a_worker_killed_while_its_trainer_still_loads_starts_no_second_one():
+    first, second = jobs.submit("vae-mnist", SHORT), jobs.submit("vae-mnist", SHORT)
+    with at_work() as process:
+        wait((first.path / "trainer.json").exists)
+        kill(process)
+        pid = trainer_of(first)
+        with at_work():
+            wait(lambda: state(second) == "done")
+    assert state(first) == "done"
+    assert trainer_of(first) == pid
+
+
+def test_a_run_is_deleted_over_the_remains_of_another():
+    run = jobs.submit("vae-mnist", SHORT)
+    remains = run.path.with_name(runs.GRAVE + run.id)
+    remains.mkdir()
+    (remains / "recipe.json").touch()
+    jobs.delete(run)
+    assert not run.path.exists() and not remains.exists()
+
+
 def test_a_killed_trainer_is_stopped_with_a_reason_and_the_next_one_begins():
     first, second = jobs.submit("vae-mnist", LONG), jobs.submit("vae-mnist", SHORT)
     with at_work():
@@ -319,7 +340,7 @@ class TestRedis:
     def test_messages_are_json(self, url: str):
         run = jobs.submit("vae-mnist", LONG)
         [message] = delivery.queue().storage.enqueued_items()
-        assert json.loads(message)[6] == [run.id]
+        assert json.loads(message) == run.id
         jobs.stop(run)
 
     def test_a_redis_that_is_not_there_is_said_and_nothing_is_queued(

@@ -188,7 +188,7 @@ def test_a_status_comes_back_as_it_was_written(make_run):
 
 def test_training_means_that_a_process_holds_the_lock(make_run):
     run = make_run("run")
-    runs.append_metrics(run.path, [{"epoch": 2, "split": "val"}])
+    runs.append_metrics(run.path, [{"epoch": 2, "split": "val", "images_seen": 9}])
     runs.write_status(run.path, Status("training", epoch=3, seconds_left=60.0))
     stopped = run.status()
     assert (stopped.state, stopped.epoch, stopped.seconds_left) == ("stopped", 2, None)
@@ -216,7 +216,10 @@ def test_training_means_that_a_process_holds_the_lock(make_run):
 def test_a_last_line_of_metrics_that_is_cut_off_is_left_out(make_run):
     run = make_run("run")
     assert run.metrics() == []
-    lines = [{"epoch": 0, "split": "val", "loss": 3.5}, {"epoch": 1, "split": "train", "loss": 2.5}]
+    lines = [
+        {"epoch": 0, "split": "val", "images_seen": 0, "loss": 3.5},
+        {"epoch": 1, "split": "train", "images_seen": 9, "loss": 2.5},
+    ]
     runs.append_metrics(run.path, lines)
     with (run.path / "metrics.jsonl").open("a") as file:
         file.write('{"epoch": 1, "split": "val", "lo')
@@ -227,11 +230,16 @@ def test_a_last_line_of_metrics_that_is_cut_off_is_left_out(make_run):
 
 
 @pytest.mark.parametrize(
-    "line", [b"\xff", b"", b"null", b"[1]", b'"epoch split"', b'{"split": "val"}', b'{"epoch": 1}']
+    "line",
+    [
+        *(b"\xff", b"", b"null", b"[1]", b'"epoch split"', b'{"split": "val"}', b'{"epoch": 1}'),
+        b'{"epoch": 0, "split": "val", "images_seen": 0, "loss": "low"}',
+    ],
 )
 def test_a_damaged_line_of_metrics_is_named(line, make_run):
     run = make_run("run")
-    content = b'{"epoch": 0, "split": "val"}\n' + line + b'\n{"epoch": 1, "split": "val"}\n'
+    whole = b'{"epoch": 0, "split": "val", "images_seen": 0}\n'
+    content = whole + line + b"\n" + whole
     (run.path / "metrics.jsonl").write_bytes(content)
     with pytest.raises(RunError, match=r"^run: line 2 of metrics\.jsonl is damaged"):
         run.metrics()
@@ -239,14 +247,21 @@ def test_a_damaged_line_of_metrics_is_named(line, make_run):
 
 def test_what_is_newer_than_the_last_commit_is_discarded(make_run):
     run = make_run("run")
-    runs.append_metrics(run.path, [{"epoch": epoch, "split": "val"} for epoch in range(4)])
+    runs.append_metrics(
+        run.path, [{"epoch": n, "split": "val", "images_seen": n} for n in range(4)]
+    )
     (run.path / "samples").mkdir()
     for seen in (0, 64, 640, 1_000, 1280):
         (run.path / "samples" / f"{seen:09d}.webp").touch()
     (run.path / "samples" / "notes.webp").touch()
+    half, fresh = (run.path / f".{name}.1.1.tmp" for name in ("state.pt", "recipe.json"))
+    half.touch()
+    fresh.touch()
+    os.utime(half, (0, 0))
     runs.discard_after(run, 2, 1_000)
     assert [line["epoch"] for line in run.metrics()] == [0, 1, 2]
     assert list(run.samples()) == [0, 64, 640, 1_000]
+    assert (half.exists(), fresh.exists()) == (False, True)
 
 
 def test_a_write_that_fails_half_way_leaves_the_old_file_and_nothing_else(tmp_path):

@@ -465,7 +465,7 @@ def test_resuming_under_other_conditions_warns(stopped, capsys):
 
 def test_a_resumed_run_may_be_given_more_epochs_but_not_fewer_than_it_has(stopped, capsys):
     resume = ["vae-mnist", "--run-dir", str(stopped.path), "--resume"]
-    runs.append_metrics(stopped.path, [{"epoch": 2, "split": "val"}])
+    runs.append_metrics(stopped.path, [{"epoch": 2, "split": "val", "images_seen": 640}])
     assert main([*resume, "--epochs", "1"]) == 2
     assert "has been trained for 2 epochs already" in capsys.readouterr().err
     assert main([*resume, "--epochs", "4"]) == 0

@@ -51,6 +51,7 @@ __all__ = [
     "save_to_cache",
 ]
 
+MOST_SAMPLES = 1_000_000
 SURE = 0.9
 """The probability of its class from which a classifier counts as sure of a sample."""
 COUNTS = (100, 200, 500, 1000, 2000, 5000)
@@ -89,6 +90,10 @@ def evaluate(
     started = time.perf_counter()
     if samples < 2:
         raise EvaluationError(f"statistics take at least 2 samples, not {samples}; ask for more.")
+    if samples > MOST_SAMPLES:
+        raise EvaluationError(f"at most {MOST_SAMPLES:,} samples are measured; ask for fewer.")
+    if not 0 <= seed < 2**31:
+        raise EvaluationError(f"the seed must be from 0 to {2**31 - 1:,}, not {seed}.")
     features.check_known(run.recipe, kind.name if isinstance(kind, Extractor) else kind)
     place = choose_device(device)
     fingerprint = weights.fingerprint(run)

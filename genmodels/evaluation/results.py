@@ -4,11 +4,10 @@ The command line writes into the run. What a page computes goes to the cache, un
 fingerprint of the weights, for shipped runs are never written to.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
-from .. import folders, runs, weights
+from .. import folders, runs, shapes, weights
 from ..runs import Run
 from .distances import EvaluationError
 
@@ -22,7 +21,7 @@ def results(run: Run) -> list[Entry]:
     Raises RunError or EvaluationError when a file is damaged.
     """
     fingerprint = weights.fingerprint(run)
-    entries = [*_checked(run.evaluation(), run.path / "evaluation.json"), *_cached(fingerprint)]
+    entries = [*run.evaluation(), *_cached(fingerprint)]
     return _merged(entry for entry in entries if entry["weights_fingerprint"] == fingerprint)
 
 
@@ -30,8 +29,7 @@ def save(run: Run, entries: list[Entry]) -> None:
     """Adds measurements to the run's evaluation.json; those of other weights are dropped."""
     path = run.path / "evaluation.json"
     fingerprint = weights.fingerprint(run)
-    before = _checked(run.evaluation(), path)
-    kept = [entry for entry in before if entry["weights_fingerprint"] == fingerprint]
+    kept = [e for e in run.evaluation() if e["weights_fingerprint"] == fingerprint]
     runs.write_json(path, _merged([*kept, *entries]))
 
 
@@ -64,26 +62,9 @@ def _cached(fingerprint: str) -> list[Entry]:
     if not path.exists():
         return []
     try:
-        return _checked(json.loads(path.read_text()), path)
-    except ValueError as error:
-        raise _damaged(path) from error
-
-
-def _checked(plain: Any, path: Path) -> list[Entry]:
-    """Entries as they were read. Raises EvaluationError when they are something else."""
-    needed = {"metric", "title", "value", "samples", "seed", "real", "created"}
-    needed |= {"features_fingerprint", "weights_fingerprint"}
-    whole = isinstance(plain, list) and all(
-        isinstance(entry, dict) and needed <= entry.keys() and isinstance(entry["real"], dict)
-        for entry in plain
-    )
-    if not whole or not all("fingerprint" in entry["real"] for entry in plain):
-        raise _damaged(path)
-    return plain
-
-
-def _damaged(path: Path) -> EvaluationError:
-    return EvaluationError(f"{path} is damaged; delete it and measure again.")
+        return shapes.parse(path.read_bytes(), list[shapes.Entry])
+    except (ValueError, OSError) as error:
+        raise EvaluationError(f"{path} is damaged; delete it and measure again.") from error
 
 
 def _cache_path(weights_fingerprint: str) -> Path:

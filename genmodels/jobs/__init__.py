@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from .. import folders, own_pictures, recipes, runs
+from .. import folders, own_pictures, recipes, runs, shapes
 from ..recipes import Recipe
 from ..runs import Damaged, Run, Status
 from . import delivery, limits
@@ -139,7 +139,8 @@ def delete(run: Run) -> None:
         raise JobError(f"{run.title} ships with genmodels; only your own runs can be deleted.")
     with _alone(run, END_SECONDS if run.status().state not in ("waiting", "training") else 1):
         # Renamed first: a half-deleted run would be shown as a damaged one.
-        grave = run.path.with_name(f".deleted-{run.id}")
+        grave = run.path.with_name(runs.GRAVE + run.id)
+        shutil.rmtree(grave, ignore_errors=True)  # Of an earlier one of its id, killed over it.
         run.path.rename(grave)
     shutil.rmtree(grave)
 
@@ -259,7 +260,8 @@ def seconds_per_image(run: Run, status: Status) -> float | None:
 
 def _enqueue(run: Run) -> None:
     """Draws a ticket for a run, and sends its name."""
-    ticket = 1 + max((other.status().ticket or 0 for other in waiting()), default=0)
+    last = max((other.status().ticket or 0 for other in waiting()), default=0)
+    ticket = min(last + 1, shapes.MOST)
     epoch = run.status().epoch
     status = Status("waiting", epoch=epoch, epochs=run.recipe.epochs, ticket=ticket)
     runs.write_status(run.path, status)
@@ -283,9 +285,11 @@ def _own_runs() -> list[Run]:
 
 def _owner(folder: Path) -> str | None:
     try:
-        return (folder / "owner").read_text()
+        return (folder / "owner").read_text(errors="replace")
     except FileNotFoundError:
         return None
+    except OSError:  # It is somebody's, and nobody can show a key to it.
+        return ""
 
 
 @contextlib.contextmanager

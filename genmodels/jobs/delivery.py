@@ -1,9 +1,11 @@
 """Hands the names of runs to workers, by huey: over SQLite beside the runs, or over Redis.
 
-A message says no more than a run's name, as JSON. What is to be done stands in the run.
+A message is no more than a run's name, as JSON. What is to be done stands in the run, so a message
+that is lost is sent again, and one that is none of ours does no harm.
 """
 
 import json
+import logging
 import os
 import sqlite3
 from functools import lru_cache
@@ -12,25 +14,71 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import redis
-from huey import Huey, RedisHuey, SqliteHuey
+from huey import Huey, RedisHuey
 from huey.registry import Message
 from huey.serializer import Serializer
+from huey.storage import SqliteStorage
 
-from .. import folders
+from .. import folders, shapes
 from .limits import JobError
 
 CONNECT_SECONDS = 3
 _TROUBLE = (redis.RedisError, OSError, sqlite3.Error)
+_BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+"""What SQLite says of a file that is damaged, none of its own, or of other tables."""
+
+log = logging.getLogger("genmodels.jobs")
 
 
-class JSON(Serializer):
+class Names(Serializer):
     """Messages as plain JSON: no code runs when one is read."""
 
-    def _serialize(self, data: Any) -> bytes:
-        return json.dumps(data).encode()
+    def _serialize(self, data: Message) -> bytes:
+        return json.dumps(data.args[0]).encode()
 
     def _deserialize(self, data: Any) -> Message:
-        return Message(*json.loads(bytes(data)))
+        try:
+            run_id = shapes.parse(bytes(data), str)
+        except (ValueError, TypeError):
+            log.warning("a message that names no run was dropped: %.80r", data)
+            run_id = ""  # Whoever gets it looks for what waits, as for any other.
+        return Message(None, f"{__name__}.{_train.__name__}", args=(run_id,))
+
+
+class Storage(SqliteStorage):
+    """A file of which nothing is missed: one that is damaged is made anew, and what waits is put
+    back from the run folders. It is opened for each look, so that nobody keeps a file that was
+    replaced."""
+
+    def db(self, commit: bool = False, close: bool = False) -> Any:
+        return super().db(commit, close=True)
+
+    def _create_connection(self) -> sqlite3.Connection:
+        try:
+            return self._open()
+        except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _BROKEN:
+                raise
+            log.warning("%s is damaged (%s) and made anew", self.filename, error)
+            for ending in ("", "-wal", "-shm"):
+                Path(f"{self.filename}{ending}").unlink(missing_ok=True)
+            return self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        connection = super()._create_connection()
+        try:
+            for sql in self.ddl:
+                connection.execute(sql)
+            connection.execute("select id, queue, data, priority from task limit 1")
+            [said] = connection.execute("pragma quick_check(1)").fetchone()
+            if said != "ok":
+                error = sqlite3.DatabaseError(said)
+                error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+                raise error
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
 
 def redis_url() -> str | None:
@@ -61,7 +109,7 @@ def pending() -> set[str]:
 
 @lru_cache(maxsize=8)
 def _queue(url: str | None, runs: Path) -> tuple[Huey, Any]:
-    options = {"results": False, "serializer": JSON()}
+    options = {"results": False, "serializer": Names()}
     if url:
         try:
             pool = redis.ConnectionPool.from_url(url, socket_connect_timeout=CONNECT_SECONDS)
@@ -70,10 +118,10 @@ def _queue(url: str | None, runs: Path) -> tuple[Huey, Any]:
         huey = RedisHuey("genmodels", connection_pool=pool, **options)
     else:
         runs.mkdir(parents=True, exist_ok=True)
-        huey = SqliteHuey(
-            "genmodels", filename=str(runs / ".queue.db"), strict_fifo=True, **options
-        )
-    return huey, huey.task(name="train")(_train)
+        file = str(runs / ".queue.db")
+        options |= {"storage_class": Storage, "filename": file, "strict_fifo": True}
+        huey = Huey("genmodels", **options)
+    return huey, huey.task()(_train)
 
 
 def _train(run_id: str) -> None:

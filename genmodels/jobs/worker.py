@@ -1,14 +1,15 @@
 """Trains what the queue delivers, one run at a time, each as a process group of its own.
 
 A worker that was killed leaves its training alone at work; the next worker of its name waits
-for that one to end before it takes another.
+for that one to end before it takes another. The claim tells it: a trainer inherits the worker's,
+which is held as long as one of the two lives, from before the trainer has loaded torch.
 """
 
 import contextlib
-import json
 import logging
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,9 +17,9 @@ import threading
 import time
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
-from .. import folders, runs
+from .. import folders, runs, shapes
 from ..errors import GenmodelsError, RunError
 from . import delivery, waiting
 from .limits import JobError, Limits, permission
@@ -55,6 +56,8 @@ def work(name: str, parent: int | None = None) -> None:
         with _worker_lock(name).acquire(blocking=False):
             # What waits is delivered again: a message may have been lost, the run is not.
             delivery.pending()
+            for grave in folders.runs().glob(f"{runs.GRAVE}*"):  # Of one that was killed meanwhile.
+                shutil.rmtree(grave, ignore_errors=True)
             threading.Thread(target=_keep_delivering, args=(parent,), daemon=True).start()
             adopt(name)
             delivery.queue().create_consumer(
@@ -72,12 +75,12 @@ def train_next(run_id: str) -> None:
     for run in waiting():
         try:
             # Longer than it takes to see whether it is claimed.
-            with runs.claim(run.path).acquire(timeout=0.3):
+            with runs.claim(run.path).acquire(timeout=0.3) as claim:
                 if run.path.exists() and run.status().state == "waiting":
-                    _attend(run.path, _spawn(run))
+                    _attend(run.path, _spawn(run, claim))
                     return
-        except (Timeout, RunError, FileNotFoundError) as error:
-            # Another worker has it, or it was deleted just now.
+        except (Timeout, RunError, OSError) as error:
+            # Another worker has it, or it was deleted just now, or is damaged: the others wait on.
             log.info("%s is not trained here: %s", run.id, error)
     log.info("%s does not wait any more", run_id)
 
@@ -86,9 +89,12 @@ def adopt(name: str) -> None:
     """Waits for the training that an earlier worker of this name left behind."""
     for path in folders.runs().glob("*/trainer.json"):
         trainer = _read(path)
-        if trainer and trainer["worker"] == name and runs.is_locked(path.parent):
-            log.info("%s goes on in process %s", path.parent.name, trainer["pid"])
-            _attend(path.parent, None)
+        try:
+            if trainer and trainer["worker"] == name and runs.is_claimed(path.parent):
+                log.info("%s goes on in process %s", path.parent.name, trainer["pid"])
+                _attend(path.parent, None)
+        except RunError as error:
+            log.warning("%s", error)
 
 
 def supervise() -> None:
@@ -138,7 +144,7 @@ def _keep_delivering(parent: int | None) -> None:
         try:
             queue, sent = waiting(), delivery.pending()
             for run in queue:
-                if run.id not in sent and not runs.is_claimed(run.path):
+                if run.id not in sent and not _is_taken(run):
                     delivery.send(run.id)
             if parent and os.getppid() != parent and not queue and not _own.busy.is_set():
                 os.kill(os.getpid(), signal.SIGTERM)
@@ -147,8 +153,17 @@ def _keep_delivering(parent: int | None) -> None:
         time.sleep(KEEP_SECONDS)
 
 
-def _spawn(run: runs.Run) -> subprocess.Popen:
-    command = [sys.executable, str(folders.REPOSITORY / "train.py"), run.info["recipe_name"]]
+def _is_taken(run: runs.Run) -> bool:
+    """Whether a worker has it, or none can take it."""
+    try:
+        return runs.is_claimed(run.path)
+    except RunError:
+        return True
+
+
+def _spawn(run: runs.Run, claim: BaseFileLock) -> subprocess.Popen:
+    name = run.info["recipe_name"] or ""  # Of no recipe the trainer says so.
+    command = [sys.executable, str(folders.REPOSITORY / "train.py"), name]
     with _log(run.id).open("ab") as file:
         process = subprocess.Popen(
             [*command, "--resume", f"--run-dir={run.path}"],
@@ -156,9 +171,15 @@ def _spawn(run: runs.Run) -> subprocess.Popen:
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=[claim._context.lock_file_fd],  # pyright: ignore[reportArgumentType]
         )
     trainer = {"worker": _own.name, "pid": process.pid, "host": platform.node()}
-    runs.write_json(run.path / "trainer.json", trainer)
+    try:
+        runs.write_json(run.path / "trainer.json", trainer)
+    except BaseException:  # Nobody would look after it.
+        process.kill()
+        process.wait()
+        raise
     return process
 
 
@@ -174,7 +195,7 @@ def _attend(folder: Path, process: subprocess.Popen | None) -> None:
     asked = None
     _own.busy.set()
     try:
-        while process.poll() is None if process else runs.is_locked(folder):
+        while process.poll() is None if process else runs.is_claimed(folder):
             now = time.monotonic()
             if now > latest and asked is None:
                 minutes = Limits.from_environment().minutes
@@ -225,8 +246,8 @@ def _log(name: str) -> Path:
 
 
 def _read(path: Path) -> dict | None:
+    """Who trains a run; None where that cannot be told."""
     try:
-        plain = json.loads(path.read_text())
+        return shapes.parse(path.read_bytes(), shapes.Trainer)
     except (OSError, ValueError):
         return None
-    return plain if isinstance(plain, dict) and {"worker", "pid"} <= plain.keys() else None

@@ -110,8 +110,8 @@ def film(curves: Curves) -> list[Image.Image]:
 
 def _corner(path: Any, run: Run) -> Image.Image:
     _, height, width = run.recipe.shape
-    with Image.open(path) as picture:
-        corner = picture.crop((0, 0, ROWS * width, ROWS * height)).convert("RGB")
+    picture = shared.stored_picture(path, run.recipe.shape)
+    corner = picture.crop((0, 0, ROWS * width, ROWS * height)).convert("RGB")
     return corner.resize((FILM_SIDE, FILM_SIDE), Image.Resampling.BILINEAR)
 
 

@@ -39,7 +39,7 @@ def choose_latent(run: Run, model: Any, end: str, *, seed: int, class_index: int
     ways = [RANDOM]
     if means:
         ways.append(CLASS)
-    if "encoder" in run.parameters:
+    if hasattr(model, "encode"):
         ways.append(IMAGE)
     # Of the address, as long as the widget below was not drawn.
     kept = st.session_state.get(f"{end}_latent") or st.query_params.get(f"{end}_latent")

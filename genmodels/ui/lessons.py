@@ -77,10 +77,11 @@ def typical() -> dict[str, Any]:
 def losses() -> dict[str, Any]:
     """The last losses of the VAEs of digits on held-out images, in nats per image."""
     models = []
+    names = ("loss", "reconstruction", "kl")
     for run in _found("vae-mnist", PLANE):
-        lines = [line for line in run.metrics() if line["split"] == "val" and "kl" in line]
-        if lines:
-            values = {name: lines[-1][name] for name in ("loss", "reconstruction", "kl")}
+        lines = [line for line in run.metrics() if line["split"] == "val"]
+        if lines and lines[-1].keys() >= set(names):
+            values = {name: lines[-1][name] for name in names}
             latent_dim = getattr(run.recipe, "latent_dim", 0)
             models.append({"title": run.title, "latentDim": latent_dim} | values)
     return {"models": models}
@@ -91,7 +92,7 @@ def shares() -> dict[str, Any]:
     models = []
     for run in _found("gan-mnist", "vae-mnist"):
         for entry in results(run):
-            if entry["metric"] == "classes":
+            if entry["metric"] == "classes" and "shares" in entry:
                 words = f"{entry['value']} of {len(entry['shares'])} classes covered"
                 rows = list(entry["shares"].items())
                 models.append({"title": run.title, "words": words, "shares": rows})
@@ -103,10 +104,12 @@ def distances() -> dict[str, Any]:
     groups: dict[str, dict[str, Any]] = {}
     for run in _found("gan-mnist", "vae-mnist", PLANE, "gan-imagenette", "vae-imagenette"):
         for entry in results(run):
-            if entry["metric"] != "frechet" or not entry.get("floor"):
+            if entry["metric"] != "frechet":
                 continue
             group = groups.setdefault(entry["title"], {"rows": [], "floor": entry["floor"]})
-            words = f"{entry['value']:.2f} ± {entry['error']:.2f}"
+            words = f"{entry['value']:.2f}"
+            if entry["error"] is not None:
+                words += f" ± {entry['error']:.2f}"
             group["rows"].append([run.title, entry["value"], words])
     return {
         "groups": [

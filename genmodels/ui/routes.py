@@ -130,9 +130,11 @@ def _decoder_file(run_id: str) -> tuple[str, Path]:
 
 def serve_sample(request: Request) -> Response:
     run_id, seen = request.path_params["run_id"], request.path_params["images_seen"]
+    if not runs.SEEN.fullmatch(seen):
+        return _not_found("There is no such sample.")
     try:
         # `find` takes folders as well; an address must not name one.
-        path = runs.find(run_id).samples().get(seen) if runs.ID.fullmatch(run_id) else None
+        path = runs.find(run_id).samples().get(int(seen)) if runs.ID.fullmatch(run_id) else None
         if path is None:
             return _not_found(f"There is no sample of {run_id!r} after {seen} images.")
         version, content = str(path.stat().st_mtime_ns), path.read_bytes()
@@ -201,7 +203,7 @@ MIDDLEWARE = [Middleware(PreparePage)]
 
 ROUTES = [
     Route("/{prefix:path}genmodels/plotly.min.js", serve_plotly),
-    Route("/{prefix:path}genmodels/runs/{run_id}/samples/{images_seen:int}.webp", serve_sample),
+    Route("/{prefix:path}genmodels/runs/{run_id}/samples/{images_seen}.webp", serve_sample),
     Route("/{prefix:path}genmodels/onnxruntime/{version}/{name}", serve_runtime),
     Route("/{prefix:path}genmodels/runs/{run_id}/decoder.onnx", serve_decoder),
 ]

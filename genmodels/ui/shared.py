@@ -11,7 +11,7 @@ import streamlit as st
 from PIL import Image
 
 from .. import folders, own_pictures, pictures, runs
-from ..errors import DataError
+from ..errors import DataError, RunError
 from ..recipes import DATASETS, Recipe
 from ..runs import Damaged, Run
 from . import runtime
@@ -81,22 +81,19 @@ def size(run: Run) -> str:
 
 def losses_in_words(run: Run) -> str:
     """The last losses on held-out images."""
-    lines = [line for line in run.metrics() if line["split"] == "val"]
-    if not lines:
-        return "Not measured yet."
-    last = lines[-1]
-    if "reconstruction" in last:
+    last = next((line for line in reversed(run.metrics()) if line["split"] == "val"), {})
+    if last.keys() >= {"loss", "reconstruction", "kl"}:
         return (
             f"Held-out loss **{last['loss']:.1f}** nats = {last['reconstruction']:.1f} "
             f"reconstruction + {last['kl']:.1f} KL"
         )
-    if "generator_loss" in last:
+    if last.keys() >= {"generator_loss", "discriminator_loss"}:
         unit = "" if getattr(run.recipe, "loss", "") == "hinge" else " nats"
         return (
             f"Held-out losses: generator **{last['generator_loss']:.2f}**, "
             f"discriminator **{last['discriminator_loss']:.2f}**{unit}"
         )
-    return f"Held-out loss **{last['loss']:.3f}** nats"
+    return f"Held-out loss **{last['loss']:.3f}** nats" if "loss" in last else "Not measured yet."
 
 
 def empty(text: str) -> None:
@@ -139,7 +136,7 @@ def crisp(image: pictures.Images, height: int = 280) -> Image.Image:
 
 
 def last_picture(run: Run, rows: int = 4) -> bytes | None:
-    """The newest stored samples, the first `rows` x `rows` of them, as PNG."""
+    """The newest stored samples, the first `rows` x `rows` of them, as PNG. Raises RunError."""
     stored = run.samples()
     if not stored:
         return None
@@ -149,12 +146,27 @@ def last_picture(run: Run, rows: int = 4) -> bytes | None:
 
 @st.cache_data(max_entries=256, show_spinner=False)
 def _corner(path: str, stamp: int, shape: tuple[int, int, int], rows: int) -> bytes:
-    with Image.open(path) as picture:
-        tiles = pictures.split(picture, *shape[1:])
+    picture = stored_picture(Path(path), shape)
+    tiles = pictures.split(picture, *shape[1:])
     columns = picture.width // shape[2]
     corner = [tiles[row * columns + column] for row in range(rows) for column in range(rows)]
     sprite = pictures.sprite(pictures.stack(corner), rows)
     return pictures.png(pictures.enlarge(sprite, max(1, 448 // sprite.height)))
+
+
+def stored_picture(path: Path, shape: tuple[int, int, int]) -> Image.Image:
+    """Samples that a run stored, of images of that shape. Raises RunError."""
+    channels, height, width = shape
+    side = pictures.columns_for(runs.SAMPLES)
+    try:
+        with Image.open(path, formats=["WEBP"]) as picture:
+            if picture.size != (side * width, side * height):
+                raise ValueError(f"{picture.size}")
+            return picture.convert("L" if channels == 1 else "RGB")
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"{path.parent.parent.name}: samples/{path.name} is damaged; restore it or delete it."
+        ) from error
 
 
 def zipped(images: Iterable[Image.Image], name: str) -> bytes:

@@ -114,9 +114,10 @@ def _view(run_id: str, allowed: bool, state: str) -> None:
 
 def _curve(run: Run, status: Status, metrics: list[dict]) -> None:
     names = figures.quantities(metrics)
-    if any(line["epoch"] for line in metrics):
+    if names and any(line["epoch"] for line in metrics):
         figure = figures.learning_curves([(run, metrics)], names[0])
-        st.plotly_chart(figure, key="live", alt=f"{figures.TITLES[names[0]]} so far")
+        title = figures.TITLES.get(names[0], names[0])
+        st.plotly_chart(figure, key="live", alt=f"{title} so far")
     elif status.state == "training":
         st.caption("The curve begins after the first epoch.")
 

@@ -1,0 +1,137 @@
+"""The queue's storage damaged: the worker goes on, and what waits is put back from the runs."""
+
+import dataclasses
+import sqlite3
+from pathlib import Path
+
+import pytest
+from fuzz import JUNK, SCALARS, damaged_bytes, dumped, few
+from hypothesis import given
+from hypothesis import strategies as st
+from test_jobs import at_work, state, wait
+
+from genmodels import folders, jobs, recipes, runs
+from genmodels.jobs import delivery
+
+SHORT = dataclasses.replace(recipes.named("vae-mnist"), epochs=1)
+MESSAGES = st.one_of(
+    JUNK.map(dumped), st.binary(max_size=99), st.sampled_from([b'"gone"', b"null"])
+)
+
+
+@pytest.fixture(autouse=True)
+def places(runs_folder, cache_folder, synthetic_data, monkeypatch):
+    monkeypatch.setenv("GENMODELS_DATA", str(synthetic_data))
+    monkeypatch.delenv("GENMODELS_REDIS_URL", raising=False)
+
+
+def database() -> Path:
+    return folders.runs() / ".queue.db"
+
+
+def put_message(content: bytes) -> None:
+    delivery.queue().storage.enqueue(content)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory) -> bytes:
+    """The file of a queue with twenty messages."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GENMODELS_RUNS", str(tmp_path_factory.mktemp("filled")))
+        for number in range(20):
+            delivery.send(f"run-{number}")
+        return database().read_bytes()
+
+
+def other_tables() -> bytes:
+    """A database of somebody else's."""
+    connection = sqlite3.connect(":memory:")
+    connection.execute("create table task (id integer)")
+    return connection.serialize()
+
+
+def test_a_damaged_file_is_made_anew_and_nothing_is_lost(filled):
+    first = jobs.submit("vae-mnist", SHORT)
+
+    @few(25)
+    @given(st.one_of(damaged_bytes(filled), st.just(other_tables()), st.just(b"")))
+    def property_of(junk: bytes) -> None:
+        for ending, content in (("", junk), ("-wal", junk[:50])):
+            database().with_name(f".queue.db{ending}").write_bytes(content)
+        second = jobs.submit("vae-mnist", SHORT)
+        assert second.id in delivery.pending()
+        assert [run.id for run in jobs.waiting()] == [first.id, second.id]
+        while delivery.queue().dequeue() is not None:
+            pass
+        jobs.delete(second)
+
+    property_of()
+
+
+def test_a_message_that_names_no_run_is_dropped_and_the_others_come_through(caplog):
+    @few(25)
+    @given(st.lists(MESSAGES, max_size=3), st.lists(MESSAGES, max_size=3))
+    def property_of(before: list[bytes], after: list[bytes]) -> None:
+        for content in before:
+            put_message(content)
+        delivery.send("mine")
+        for content in after:
+            put_message(content)
+        assert "mine" in delivery.pending()
+        names = []
+        while (task := delivery.queue().dequeue()) is not None:
+            names += task.args
+            delivery.queue().execute(task)
+        assert names.count("mine") >= 1 and all(isinstance(name, str) for name in names)
+
+    property_of()
+    assert "was dropped" in caplog.text
+
+
+def test_any_ticket_leaves_an_order(runs_folder):
+    first = jobs.submit("vae-mnist", SHORT)
+    before = (first.path / "status.json").read_bytes()
+
+    @few(15)
+    @given(SCALARS)
+    def property_of(ticket: object) -> None:
+        plain = {"state": "waiting", "epochs": 1, "ticket": ticket}
+        (first.path / "status.json").write_bytes(dumped(plain))
+        second = jobs.submit("vae-mnist", SHORT)
+        assert state(second) == "waiting"
+        waits = [run.id for run in jobs.waiting()]
+        assert waits in ([first.id, second.id], [second.id])
+        (first.path / "status.json").write_bytes(before)
+        jobs.delete(second)
+
+    property_of()
+
+
+def test_a_worker_goes_on_over_runs_that_nobody_can_train():
+    """No recipe's name, no claim to be had, no lock to be had, no state to go on with, a file of
+    the queue that is replaced: and the last two are trained."""
+    ids = ("nameless", "unclaimed", "locked", "lost", "torn", "whole")
+    made = {}
+    for name in ids:
+        run = jobs.submit("vae-mnist", SHORT, title=name)
+        made[name] = runs.open_run(run.path)
+    runs.change_info(made["nameless"].path, recipe_name=None)
+    (made["unclaimed"].path / "claim").mkdir()
+    (made["locked"].path / "lock").mkdir()
+    (made["lost"].path / "state.pt").write_bytes(b"junk")
+    (made["torn"].path / "metrics.jsonl").write_bytes(b'{"epoch": 0, "spl')
+    (made["torn"].path / "trainer.json").write_bytes(b'{"worker": "test", "pid": -1}')
+    for content in (b"\xff", b"[1]", b'"nobody"'):
+        put_message(content)
+    with at_work():
+        wait(lambda: state(made["nameless"]) == "failed", 600)
+        database().write_bytes(b"junk" * 5000)
+        wait(lambda: state(made["whole"]) == "done", 600)
+        (made["locked"].path / "lock").rmdir()
+    assert state(made["torn"]) == "done"
+    assert "there is no recipe ''" in made["nameless"].status().reason
+    assert "state.pt is damaged" in made["lost"].status().reason
+    assert state(made["unclaimed"]) == "waiting"
+    assert {run.id for run in runs.list_runs()} >= {run.id for run in made.values()}
+    log = (folders.cache() / "test.log").read_text()
+    assert "is damaged" in log and "Traceback" not in log

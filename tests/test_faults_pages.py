@@ -1,0 +1,89 @@
+"""Addresses full of nonsense: every page opens, with a sentence or with what it begins with."""
+
+import asyncio
+import itertools
+
+import pytest
+from fuzz import EXAMPLES
+from starlette.applications import Starlette
+from streamlit.testing.v1 import AppTest
+from test_pages import PAGES, app, open_page  # noqa: F401  a fixture
+
+from genmodels.ui import routes
+
+NAMES = (
+    *("model", "class", "count", "spread", "seed", "a_from", "a_seed", "a_picture", "a_spread"),
+    *("a_label", "a_class", "a_image", "a_latent", "b_from", "b_latent", "c_from", "c_latent"),
+    *(
+        "path",
+        "first",
+        "rows",
+        "z",
+        "at",
+        "as",
+        "A",
+        "B",
+        "C",
+        "source",
+        "image",
+        "steps",
+        "models",
+    ),
+    *("view", "seed_b", "runs", "quantity", "log", "ladder", "features", "samples", "by", "step"),
+    *("run", "recipe", "pictures", "vae-mnist-epochs", "vae-mnist-learning_rate", "task", "hide"),
+    *("networks", "points", "loss", "rate_d", "rate", "variance", "kl_weight", "latents"),
+)
+"""What the pages read of an address."""
+NONSENSE = (
+    *("1e999", "nan", "-1", "9" * 400, "<script>alert(1)</script>", "x" * 3000, "\0", "", "𝟘", "²"),
+    *("../../etc/passwd", "1,2,3;4", "inf,nan", "**b** $x$ :smile:", "None", "true", "0x10", "1_0"),
+    *("\u202e", "é" * 50, "1.5", "A" * 44, "!", "vae-mnist", "0"),
+)
+CHOSEN = {"a_from": "Kept", "b_from": "Kept", "c_from": "Kept", "source": "Test image"}
+"""Choices behind which more of an address is read."""
+VIEWS = ("Walk", "Nearest training images", "Why the number of samples matters", "Epochs")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_nonsense_in_the_address_breaks_no_page(page, app: AppTest):  # noqa: F811
+    for turn in range(EXAMPLES or 1):
+        at = PAGES.index(page) + 7 * turn
+        values = itertools.islice(itertools.cycle(NONSENSE), at, None)
+        query = {name: [next(values), next(values)][: 1 + at % 2] for name in NAMES}
+        if at % 3:
+            query |= {name: [text] for name, text in CHOSEN.items()} | {"model": ["vae-mnist"]}
+            query["view"] = [VIEWS[at % len(VIEWS)]]
+            query["models"] = query["runs"] = ["vae-mnist", "gan-mnist"]
+        app.query_params.clear()
+        for name, some in query.items():
+            app.query_params[name] = some
+        open_page(app, page)
+        assert app.header[0].value
+        for error in app.error:
+            assert "our fault" not in error.value
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "-1", "²", "1e9", "\0", "..", "a/b", "x" * 300])
+def test_nonsense_in_the_address_of_a_file_is_not_found(text):
+    for address in (
+        f"/genmodels/runs/vae-mnist/samples/{text}.webp",
+        f"/genmodels/runs/{text}/samples/0.webp",
+        f"/genmodels/runs/{text}/decoder.onnx",
+        f"/genmodels/onnxruntime/{text}/x",
+    ):
+        assert asyncio.run(answer(address)) == 404
+
+
+async def answer(path: str) -> int:
+    """The status of a GET of a path, its escapes resolved already."""
+    scope = {"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b""}
+    said = []
+
+    async def send(message: dict) -> None:
+        said.append(message)
+
+    async def receive() -> dict:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    await Starlette(routes=routes.ROUTES)(scope, receive, send)  # pyright: ignore
+    return said[0]["status"]
