@@ -121,7 +121,7 @@ def secure_page(browser):
     """A page that takes the certificate for good."""
     context = browser.new_context(ignore_https_errors=True)
     page = context.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(120_000)
     page.traffic = Traffic(page)
     yield page
     context.close()
