@@ -70,7 +70,8 @@ def learning_curves(curves: list[tuple[Run, list[dict[str, Any]]]], quantity: st
             figure.add_scatter(
                 x=[line["epoch"] for line in lines],
                 y=[line[quantity] for line in lines],
-                name=f"{run.title}, {split}" if len(curves) > 1 else split,
+                # Plotly reads HTML in names.
+                name=f"{escape(run.title)}, {split}" if len(curves) > 1 else split,
                 mode="lines+markers" if len(lines) < 12 else "lines",
                 line={"color": colour, "dash": dash, "width": 2},
                 hovertemplate="%{y:.4g}",
@@ -208,7 +209,7 @@ def scatter(points: "np.ndarray", labels: list[int], classes: list[str]) -> go.F
         figure.add_scatter(
             x=points[chosen, 0],
             y=points[chosen, 1],
-            name=escape(classes[label]),  # Plotly reads HTML in names.
+            name=escape(classes[label]),
             mode="markers",
             marker={
                 "color": CLASS_COLOURS[label % len(CLASS_COLOURS)],

@@ -1,5 +1,6 @@
 """The Dockerfile without an engine: what it copies, runs and asks, done here."""
 
+import os
 import re
 import shlex
 import shutil
@@ -42,3 +43,17 @@ def test_its_command_and_its_health_check_work_on_a_copy_that_is_read_only(tmp_p
         check = shlex.split(health[1].replace("http://localhost:8501", address))
         subprocess.run([sys.executable, *check[1:]], check=True, timeout=30)
     subprocess.run(["chmod", "-R", "u+w", copy], check=True)
+
+
+def test_other_wheels_are_an_argument_of_the_build_and_no_registry_is_named():
+    """An argument stands in the environment of the commands after it, where pip looks."""
+    image = DOCKERFILE.split("\nFROM python")[1]
+    assert "\nARG PIP_EXTRA_INDEX_URL\nRUN pip install " in image
+    environment = {**os.environ, "PIP_EXTRA_INDEX_URL": "file:///wheels"}
+    command = [sys.executable, "-m", "pip", "config", "list"]
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert ":env:.extra-index-url='file:///wheels'" in said.stdout
+    assert re.findall(r"https?://[^\s'/:]+", DOCKERFILE) == [
+        "https://huggingface.co",  # Who may embed the app.
+        "http://localhost",
+    ]

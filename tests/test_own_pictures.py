@@ -15,6 +15,7 @@ import pytest
 import torch
 from browser import serving
 from PIL import Image
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.testing.v1 import AppTest
 
 from genmodels import data, evaluation, folders, own_pictures, recipes, runs
@@ -522,10 +523,18 @@ def pressed(app: AppTest, label: str) -> AppTest:
     return app
 
 
-def test_a_zip_is_uploaded_chosen_shown_and_deleted_on_the_train_page(app):
+def test_a_zip_is_uploaded_chosen_shown_and_deleted_on_the_train_page(app, monkeypatch):
+    forgotten = []
+    remove = MemoryUploadedFileManager.remove_file
+    monkeypatch.setattr(
+        MemoryUploadedFileManager,
+        "remove_file",
+        lambda manager, session, file: (forgotten.append(file), remove(manager, session, file)),
+    )
     open_page(app, "train")
     assert app.selectbox(key="pictures").value == "MNIST"
     app.file_uploader[0].upload("cats.zip", zipped(many(20)).getvalue()).run()
+    assert len(forgotten) == 1  # It is no longer in memory.
     assert not app.exception and not app.error
     (made,) = own_pictures.list_sets()
     assert app.selectbox(key="pictures").value == made.id

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from conftest import write_mnist
 from streamlit.testing.v1 import AppTest
+from test_own_pictures import many, zipped
 
 from benchmarks.fid import random_weights
-from genmodels import evaluation, figures, folders, pictures, runs, weights
+from genmodels import evaluation, figures, folders, own_pictures, pictures, runs, weights
 from genmodels.jobs import limits
 from genmodels.ui import components, navigation, shared, shell
 
@@ -292,3 +293,34 @@ def test_a_class_that_is_none_in_a_link_leaves_all(make_run, app):
     app.query_params["class"] = "<b>11</b>"
     open_page(app, "sample")
     assert app.selectbox(key="class").value is None
+
+
+NASTY = "=x **b** <img src=a> :smile:"
+
+
+def test_titles_and_names_of_classes_are_text_on_every_page(app):
+    folder, names = own_run(), [f"{NASTY}{number}" for number in range(2)]
+    files = many(10, f"{names[0]}/") | many(10, f"{names[1]}/")
+    made = own_pictures.from_zip(zipped(files), f"{NASTY}.zip")
+    assert list(made.classes) == names and made.title == NASTY
+    recipe = runs.open_run(folder).info["recipe"]
+    runs.change_info(folder, title=NASTY, recipe={**recipe, "pictures": made.id})
+    latents = json.loads((folder / "latents.json").read_text())
+    latents["labels"] = [label % 2 for label in latents["labels"]]
+    latents["class_means"] = dict(zip(names, latents["class_means"].values(), strict=False))
+    runs.write_json(folder / "latents.json", latents)
+    app.query_params["pictures"] = made.id
+    app.query_params["model"] = app.query_params["run"] = "mine"
+    app.query_params["runs"] = app.query_params["models"] = ["mine", "vae-mnist"]
+    shown = set()
+    for page in PAGES:
+        open_page(app, page)
+        elements = [*app.header, *app.subheader, *app.markdown, *app.caption, *app.metric]
+        elements += [*app.error, *app.warning, *app.info, *app.success]
+        for element in elements:
+            # What Streamlit reads as Markdown; with a backslash before it, a sign is only a sign.
+            assert "**b**" not in str(element.value), page
+            assert "<img" not in str(element.value).replace(r"\<", ""), page
+            shown |= {page} if "img" in str(element.value) else set()
+        assert not any(markdown.allow_html for markdown in app.markdown)
+    assert {"home", "train", "sample", "map"} <= shown

@@ -81,6 +81,8 @@ class Limits:
     megabytes: int = 10_000
     """Of all kept runs and picture sets."""
     megabytes_each: int = 2000
+    sessions: int = 300
+    """Pages that are open at once."""
 
     @classmethod
     def from_environment(cls) -> "Limits":

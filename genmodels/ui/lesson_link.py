@@ -44,7 +44,7 @@ CONTROLS = {
 def show_task(page: str) -> None:
     """The task of the link that brought the person here, until it is done; and hides controls."""
     if "task" in st.query_params:
-        st.session_state["task"] = st.query_params["task"]
+        st.session_state["task"] = st.query_params["task"][: LONGEST_TASK + 1]
     hidden = CONTROLS.get(page, {}).keys() & st.query_params.get("hide", "").split(".")
     if hidden:  # Streamlit gives an element's key to its class.
         rules = ", ".join(f".st-key-{key}" for key in sorted(hidden))

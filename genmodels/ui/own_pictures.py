@@ -4,6 +4,9 @@ import threading
 from typing import IO
 
 import streamlit as st
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from .. import jobs, own_pictures, pictures
 from ..errors import GenmodelsError
@@ -64,9 +67,19 @@ def _upload(disabled: bool) -> None:
         disabled=disabled,
     )
     if file is not None and not disabled:
-        _make(file, file.name)
+        try:
+            _make(file, file.name)
+        finally:
+            _forget(file)
         st.session_state[UPLOADS] = taken + 1
         st.rerun()
+
+
+def _forget(file: UploadedFile) -> None:
+    """Streamlit would keep a zip in memory as long as the page is open."""
+    context = get_script_run_ctx()
+    if context and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
+        context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
 
 
 def _make(file: IO[bytes], name: str) -> None:

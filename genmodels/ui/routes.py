@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from .. import runs
 from ..errors import RunError
 from ..recipes import LatentRecipe
-from . import runtime, visitor
+from . import guard, runtime, visitor
 
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 # The address changes with the content, so a browser never has to ask again.
@@ -189,16 +189,15 @@ def _is_html(begin: Message) -> bool:
 def _prepared(request: Request, begin: Message, body: bytes) -> Response:
     script = f"<script>window.__streamlit={{BACKEND_BASE_URL:location.origin+{_base()!r}}}</script>"
     body = body.replace(b"<head>", b"<head>" + script.encode(), 1)
-    page = Response(body, begin["status"])
+    page = Response(body, begin["status"], {guard.POLICY_HEADER: guard.policy(body)})
     kept = [pair for pair in begin["headers"] if pair[0].lower() != b"content-length"]
-    page.raw_headers = kept + [pair for pair in page.raw_headers if pair[0] == b"content-length"]
+    page.raw_headers = kept + page.raw_headers
     if not visitor.KEY.fullmatch(request.cookies.get(visitor.COOKIE, "")):
-        forwarded = request.headers.get("x-forwarded-proto", request.url.scheme)
-        page.headers.append("set-cookie", visitor.set_cookie(forwarded == "https"))
+        page.headers.append("set-cookie", visitor.set_cookie(visitor.is_https(request.scope)))
     return page
 
 
-MIDDLEWARE = [Middleware(PreparePage)]
+MIDDLEWARE = [Middleware(guard.Guard), Middleware(PreparePage)]
 """For `st.App(..., middleware=MIDDLEWARE)`."""
 
 ROUTES = [

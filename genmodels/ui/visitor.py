@@ -4,9 +4,13 @@ import re
 import secrets
 
 import streamlit as st
+from starlette.datastructures import Headers
+from starlette.types import Scope
 
 COOKIE = "genmodels_key"
 KEY = re.compile(r"[0-9a-f]{32}")
+EMBEDDED = "Secure; SameSite=None; Partitioned"
+"""A cookie that also holds where the app is embedded, apart for each site that does so."""
 
 
 def key() -> str:
@@ -19,5 +23,10 @@ def key() -> str:
 
 def set_cookie(https: bool) -> str:
     """A Set-Cookie header with a new key. Over https it also holds where the app is embedded."""
-    place = "Secure; SameSite=None; Partitioned" if https else "SameSite=Lax"
+    place = EMBEDDED if https else "SameSite=Lax"
     return f"{COOKIE}={secrets.token_hex(16)}; Path=/; Max-Age=31536000; HttpOnly; {place}"
+
+
+def is_https(scope: Scope) -> bool:
+    """Whether the browser asked by https, as a proxy before the app tells."""
+    return Headers(scope=scope).get("x-forwarded-proto", scope["scheme"]) == "https"
