@@ -15,8 +15,7 @@ VIEWS = ("Samples", "Walk", "Epochs")
 
 shared.heading(
     "Side by side",
-    "The same random numbers, the same walk, the same moment of training, in two to four models "
-    "at once.",
+    "The same seed, the same walk, the same moment of training, in two to four models at once.",
 )
 offered = [run for run in shared.gallery()[0] if any(run.path.glob("*.safetensors"))]
 by_id = {run.id: run for run in offered}

@@ -326,7 +326,8 @@ def show_opinion(run: Run, model: Any, chosen: Chosen) -> None:
         words += f", of {len(real)} real test images **{_share(real)}**"
     with torch.inference_mode():
         own = model.discriminate(chosen.image[None]).item()
-    chart = figures.histograms(groups, "D(x), probability of being real", ("your picture", own))
+    title, meaning = shared.opinion_of(run)
+    chart = figures.histograms(groups, title, ("your picture", own))
     chart.update_xaxes(range=[-0.01, 1.01])
     st.plotly_chart(
         chart,
@@ -335,8 +336,8 @@ def show_opinion(run: Run, model: Any, chosen: Chosen) -> None:
     )
     st.markdown(
         f"{words} (D above ½). **Yours gets {own:.3f}**: it holds it for "
-        f"**{'real' if own > 0.5 else 'generated'}**. If the two heaps lay on each other, at "
-        "about ½, the generator would have won; if they lie apart, the discriminator tells them "
+        f"**{'real' if own > 0.5 else 'generated'}**. {meaning} If the two heaps lay on each "
+        "other, the generator would have won; if they lie apart, the discriminator tells them "
         "apart, and says little about pictures of another kind than it learnt from."
     )
 

@@ -99,6 +99,20 @@ def losses_in_words(run: Run) -> str:
     return f"Held-out loss **{last['loss']:.3f}** nats"
 
 
+def opinion_of(run: Run) -> tuple[str, str]:
+    """What D(x) of a run's discriminator is: as the title of an axis, and in a sentence."""
+    if getattr(run.recipe, "loss", "") == "hinge":
+        return (
+            "D(x), sigmoid of its answer",
+            "D learnt by a hinge loss: its answer is above 0 for real pictures. D(x) is the "
+            "sigmoid of it, from 0 to 1, and no probability.",
+        )
+    return (
+        "D(x), probability of being real",
+        "D(x) is the probability that it gives a picture to be a real one.",
+    )
+
+
 def empty(text: str) -> None:
     """Nothing to show: says why and what to do, and ends the page."""
     st.info(text, icon=":material/info:")
