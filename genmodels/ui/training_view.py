@@ -12,6 +12,7 @@ from .permission import is_teacher
 from .shell import plain
 
 ACTIVE = ("waiting", "training")
+SHORT = {"kl": "KL", "r1": "R1", "d_real": "D(x)", "d_fake": "D(G(z))"}
 ENDS = {"done": "is trained", "failed": "failed", "stopped": "was stopped"}
 
 
@@ -219,7 +220,7 @@ def _say(run: Run, status: Status) -> None:
     if status.losses:
         with st.container(horizontal=True):
             for name, value in status.losses.items():
-                st.metric(name.replace("_", " ").capitalize(), f"{value:.4g}")
+                st.metric(SHORT.get(name, name.replace("_", " ").capitalize()), f"{value:.4g}")
 
 
 def duration(seconds: float) -> str:
