@@ -76,7 +76,8 @@ def about(run: Run) -> str:
 def size(run: Run) -> str:
     """How large a run's networks are, and how long they learnt."""
     parameters = " + ".join(f"{count:,} {name}" for name, count in run.parameters.items())
-    return f"{parameters} parameters · {run.status().epoch} epochs"
+    epochs = run.status().epoch
+    return f"{parameters} parameters · {epochs} epoch{'' if epochs == 1 else 's'}"
 
 
 def losses_in_words(run: Run) -> str:
