@@ -26,9 +26,9 @@ CLASS_COLOURS = (
     "#92dadd",
 )
 TITLES = {
-    "loss": "Loss (negative ELBO), nats per image",
-    "reconstruction": "Reconstruction, nats per image",
-    "kl": "KL divergence, nats per image",
+    "loss": "Loss (negative ELBO where KL weighs 1), nats",
+    "reconstruction": "Reconstruction, nats",  # Of an image, or of a pixel where it is averaged.
+    "kl": "KL divergence, nats",
     "generator_loss": "Generator loss (cross-entropy in nats, or hinge)",
     "discriminator_loss": "Discriminator loss (cross-entropy in nats, or hinge)",
     "r1": "R1, half the squared gradient of D on real images",

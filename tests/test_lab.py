@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,16 @@ def test_latents_of_classes_are_longer_than_those_of_the_standard_normal(app, ma
     assert "those of the prior are about 25." in texts(app)  # √(64 · (3² + 1))
     app.selectbox(key="model").set_value("gan-mnist").run()
     assert "those of the prior are about 8.0" in texts(app)  # √64
+
+
+@pytest.mark.parametrize("weight", [1.0, 10.0])
+def test_the_sum_of_a_loss_says_what_the_kl_weighs(make_run, weight):
+    run = make_run("mine", kl_weight=weight)
+    line = {"epoch": 1, "split": "val", "loss": 150 + weight * 3, "reconstruction": 150, "kl": 3}
+    (run.path / "metrics.jsonl").write_text(f"{json.dumps(line)}\n")
+    words = shared.losses_in_words(run)
+    assert f"**{150 + weight * 3:.1f}** nats" in words
+    assert words.endswith("reconstruction + 3.0 KL" if weight == 1 else "+ 10 · 3.0 KL")
 
 
 def test_the_film_has_every_moment_of_both_runs(make_run):

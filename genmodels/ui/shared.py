@@ -87,9 +87,11 @@ def losses_in_words(run: Run) -> str:
         return "Not measured yet."
     last = lines[-1]
     if "reconstruction" in last:
+        weight = getattr(run.recipe, "kl_weight", 1.0)
+        times = "" if weight == 1 else f"{weight:g} · "
         return (
             f"Held-out loss **{last['loss']:.1f}** nats = {last['reconstruction']:.1f} "
-            f"reconstruction + {last['kl']:.1f} KL"
+            f"reconstruction + {times}{last['kl']:.1f} KL"
         )
     if "generator_loss" in last:
         unit = "" if getattr(run.recipe, "loss", "") == "hinge" else " nats"
