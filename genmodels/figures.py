@@ -26,9 +26,9 @@ CLASS_COLOURS = (
     "#92dadd",
 )
 TITLES = {
-    "loss": "Loss (negative ELBO), nats per image",
-    "reconstruction": "Reconstruction, nats per image",
-    "kl": "KL divergence, nats per image",
+    "loss": "Loss (negative ELBO where KL weighs 1 and nothing is added), nats",
+    "reconstruction": "Reconstruction, nats",  # Of an image, or of a pixel where it is averaged.
+    "kl": "KL divergence, nats",
     "features": "Distance of the classifier's features",
     "generator_loss": "Generator loss (cross-entropy in nats, or hinge)",
     "discriminator_loss": "Discriminator loss (cross-entropy in nats, or hinge)",
@@ -157,10 +157,11 @@ def dimensions(names: list[str], values: list[float], dead: list[bool], title: s
 
 
 def posterior(mean: list[float], deviation: list[float]) -> go.Figure:
-    """The mean of each number of a latent, plus and minus a standard deviation, on the prior's."""
+    """The mean of each number of a latent, plus and minus a standard deviation, on N(0, 1)'s."""
     figure = go.Figure()
     figure.add_hrect(-1, 1, fillcolor="#888888", opacity=0.2, line_width=0, layer="below")
     figure.add_bar(
+        x=list(range(1, len(mean) + 1)),  # In formulas the first number is z1.
         y=mean,
         marker={"color": COLOURS[0]},
         error_y={"array": deviation, "thickness": 1, "color": COLOURS[1]},

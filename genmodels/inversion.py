@@ -71,9 +71,9 @@ def invert(
     """The latent whose picture is nearest to an image [channels, height, width] in [0, 1].
 
     Adam descends the pixels' mean squared error from `restarts` latents of the prior at once,
-    with a small pull towards the prior (Creswell and Bharath 2018, "Inverting the generator of
-    a generative adversarial network"). The best that any of them had so far comes at step 0,
-    after every `every` steps and after the last one. The model is left as it is.
+    with a small pull towards the middle of the latent space (Creswell and Bharath 2018, "Inverting
+    the generator of a generative adversarial network"). The best that any of them had so far
+    comes at step 0, after every `every` steps and after the last one. The model is left as it is.
     """
     target = image.to(model.device)
     latents = model.sample_latents(restarts, seed).requires_grad_()

@@ -109,11 +109,14 @@ def plane_through(a: Tensor, b: Tensor, c: Tensor) -> Plane:
     return Plane(a, torch.stack([b - a, c - a]))
 
 
-def quantiles(count: int, lowest: float = 0.01) -> Tensor:
-    """`count` numbers [count] from Φ⁻¹(lowest) to Φ⁻¹(1 - lowest) at equal steps of probability:
-    a number of a latent, which the prior draws from N(0, 1), falls as often between any two
-    neighbours. Kingma and Welling 2014, appendix A, figure 4."""
-    return torch.special.ndtri(torch.linspace(lowest, 1 - lowest, count).double()).float()
+def quantiles(model: LatentModel, count: int, lowest: float = 0.01) -> Tensor:
+    """`count` values of each number of a latent at equal steps of probability, [count, latent_dim]:
+    the prior draws it as often between any two neighbours. With N(0, 1) they go from Φ⁻¹(lowest)
+    to Φ⁻¹(1 - lowest). Kingma and Welling 2014, appendix A, figure 4."""
+    probabilities = torch.linspace(lowest, 1 - lowest, count).double()
+    if model.prior is not None:
+        return model.prior.quantiles(probabilities)
+    return torch.special.ndtri(probabilities).float()[:, None].repeat(1, model.latent_dim)
 
 
 def traversal(start: Tensor, dimension: int, values: Tensor) -> Tensor:
@@ -130,17 +133,18 @@ def picture_change(
 ) -> Tensor:
     """How much each number of the latent changes the picture: [latent_dim], from 0 to 1.
 
-    The root mean squared difference of the pixels between Φ⁻¹(0.1) and Φ⁻¹(0.9) of this number,
-    the mean over `latents` [n, latent_dim], which give the other numbers. `progress` hears what
-    is done, how much of it, and of how much.
+    The root mean squared difference of the pixels between the values that the prior stays below
+    in a tenth and in nine tenths of its draws, the mean over `latents` [n, latent_dim], which give
+    the other numbers. `progress` hears what is done, how much of it, and of how much.
     """
     count, dimensions = latents.shape
-    low, high = quantiles(2, 0.1).tolist()
+    low, high = quantiles(model, 2, 0.1)
     changes = torch.zeros(dimensions)
     for part in torch.arange(dimensions).split(max(1, BATCH // (2 * count))):
         moved = latents.repeat(len(part), 2, 1, 1)
         for place, dimension in enumerate(part):
-            moved[place, 0, :, dimension], moved[place, 1, :, dimension] = low, high
+            moved[place, 0, :, dimension] = low[dimension]
+            moved[place, 1, :, dimension] = high[dimension]
         images = model.decode(moved.flatten(0, 2)).view(len(part), 2, count, -1)
         change = (images[:, 1] - images[:, 0]).square().mean(-1).sqrt()
         changes[part] = change.mean(-1).cpu()

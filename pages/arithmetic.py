@@ -10,6 +10,7 @@ from genmodels.ui.shell import plain
 
 FRAMES = 46
 FARTHEST = 1.5
+DRAWN = 1000  # Latents of the prior, to tell how long they are.
 START = {"a": 7, "b": 1, "c": 4}
 
 shared.heading(
@@ -54,7 +55,7 @@ with stage:
 with side:
     st.markdown("**A - B + C**")
     st.image(shared.crisp(last, 224), alt="The picture of A minus B plus C")
-    typical = model.latent_dim**0.5
+    typical = model.sample_latents(DRAWN).norm(dim=1).mean()
     st.caption(
         f"This latent is {result.norm():.1f} long; those of the prior are about {typical:.1f}. "
         "The longer it is beyond that, the less the model has seen of such places."

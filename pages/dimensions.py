@@ -69,7 +69,6 @@ components.traversals(
         dimensions_view.traversal(row, current, dimension, carried)
         for row, dimension in zip(rows, dimensions, strict=True)
     ],
-    values=latent.quantiles(dimensions_view.FRAMES).tolist(),
     latent=current.tolist(),
     picture=pictures.to_pil(picture),
     label=f"{run.title}: the latent as it is",

@@ -69,14 +69,12 @@ shared.downloads(
 )
 if hasattr(model, "discriminate"):
     st.subheader("What the discriminator says on the way", anchor=False)
-    st.markdown(
-        "D(x) is the probability that it gives a picture to be a real one: does it fall between "
-        "A and B?"
-    )
+    title, words = shared.opinion_of(run)
+    st.markdown(f"{words} Does it fall between A and B?")
     with inference_mode():
         scores = model.discriminate(model.decode(latent.between(start, end, FRAMES, path)))
     st.plotly_chart(
-        figures.along(scores.tolist(), "D(x), probability of being real"),
+        figures.along(scores.tolist(), title),
         key="scores",
         alt=f"The discriminator's score from A, {scores[0]:.2f}, to B, {scores[-1]:.2f}",
     )

@@ -22,7 +22,8 @@ if hasattr(model, "encode"):
     with left:
         st.markdown(
             "The encoder gives a **posterior**: for each number of the latent a mean and how sure "
-            "it is. One as wide as the grey band, the prior 0 ± 1, says nothing."
+            "it is. One as wide as the grey band says nothing: that is N(0, 1), from which the KL "
+            "is measured."
         )
         picture_view.show_posterior(found)
     with right:

@@ -24,7 +24,7 @@ spread = columns[1].slider(
     0.05,
     key="spread",
     bind="query-params",
-    help="The temperature: standard deviation of the latents. The model learnt at 1.",
+    help="The temperature: a factor on the latents' standard deviation. The model learnt at 1.",
 )
 seed = columns[2].number_input("Seed", 0, 2**31 - 1, 0, key="seed", bind="query-params")
 columns[3].button(

@@ -15,8 +15,7 @@ VIEWS = ("Samples", "Walk", "Epochs")
 
 shared.heading(
     "Side by side",
-    "The same random numbers, the same walk, the same moment of training, in two to four models "
-    "at once.",
+    "The same seed, the same walk, the same moment of training, in two to four models at once.",
 )
 offered = [run for run in shared.gallery()[0] if any(run.path.glob("*.safetensors"))]
 by_id = {run.id: run for run in offered}
@@ -67,11 +66,9 @@ for column, run in zip(st.columns(len(shown)), shown, strict=True):
         if view == "Samples":
             images = shared.as_pictures(model.sample(SHOWN, seed, spread))
             sheet = pictures.sprite(images)
-            st.image(
-                pictures.enlarge(sheet, max(1, 448 // sheet.height)),
-                width="stretch",
-                alt=f"{SHOWN} samples of {run.title}, seed {seed}",
-            )
+            sheet = pictures.enlarge(sheet, max(1, 448 // sheet.height))
+            alt = f"{SHOWN} samples of {run.title}, seed {seed}"
+            st.image(sheet, width="stretch", alt=alt)
             shared.downloads(("PNG", f"{run.id}-seed-{seed}.png", pictures.png(sheet)))
             continue
         start, end = (model.sample_latents(1, number)[0] for number in (seed, other))
@@ -88,7 +85,7 @@ for column, run in zip(st.columns(len(shown)), shown, strict=True):
             key=f"player-{run.id}",
             group="together",
         )
-        film = [pictures.to_pil(frame) for frame in frames]
+        film = [shared.crisp(frame, 224) for frame in frames]
         shared.downloads(
             ("GIF", f"{run.id}-walk.gif", lambda film=film: pictures.gif(film, 0.1)),
         )

@@ -3,6 +3,7 @@
 import json
 import math
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -11,16 +12,41 @@ from streamlit.testing.v1 import AppTest
 
 import genmodels
 from genmodels import folders, latent
+from genmodels.models.prior import ClassPrior
 from genmodels.ui import dimensions_view, navigation, shared, shell
 
 
+def described(latent_dim: int = 3, **parts: Any) -> Any:
+    """What is asked of a model; its latents are of N(0, 1) unless it has a prior."""
+    return SimpleNamespace(**{"prior": None, "latent_dim": latent_dim} | parts)
+
+
 def test_quantiles_take_equal_steps_of_probability_and_have_zero_in_the_middle():
-    values = latent.quantiles(21)
+    values = latent.quantiles(described(), 21)
+    assert values.shape == (21, 3)
+    values = values[:, 1]
     assert values[10] == pytest.approx(0, abs=1e-6)
     assert values[-1] == pytest.approx(2.326348)  # Φ⁻¹(0.99), of any table
     probability = [(1 + math.erf(value / math.sqrt(2))) / 2 for value in values.tolist()]
     steps = torch.tensor(probability).diff()
     torch.testing.assert_close(steps, torch.full((20,), 0.049))
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_as_many_draws_of_a_prior_of_classes_lie_below_its_quantiles(scaled):
+    torch.manual_seed(0)
+    prior = ClassPrior(3, 2 if scaled else 1, 4, scaled)
+    if prior.scales is not None and prior.weights is not None:
+        prior.means.copy_(torch.randn(3, 2, 4) * 3)
+        prior.scales.copy_(torch.randn(3, 2, 4, 4).tril())
+        prior.weights.copy_(torch.tensor([[0.9, 0.1], [0.5, 0.5], [1.0, 0.0]]))
+    values = latent.quantiles(described(4, prior=prior), 5, 0.1)
+    labels, choice = torch.randint(3, (20_000,)), torch.rand(20_000)
+    with torch.no_grad():
+        draws = prior(torch.randn(20_000, 4), labels, choice)
+    below = (draws[:, None] < values).float().mean(0)
+    expected = torch.linspace(0.1, 0.9, 5)[:, None].expand(5, 4)
+    torch.testing.assert_close(below, expected, atol=0.015, rtol=0)
 
 
 def test_a_traversal_changes_one_number_alone():
@@ -34,10 +60,10 @@ def test_picture_change_is_that_of_a_linear_decoder_and_zero_where_it_ignores():
     # Pixels are a quarter of z1 in one half of the picture, and half of z3 in one quarter of it.
     weight = torch.zeros(4, 3)
     weight[:2, 0], weight[2, 2] = 0.25, 0.5
-    decoder = SimpleNamespace(decode=lambda z: (z @ weight.T).view(-1, 1, 2, 2))
+    decoder = described(decode=lambda z: (z @ weight.T).view(-1, 1, 2, 2))
     told = []
     latents = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
-    change = latent.picture_change(decoder, latents, lambda *words: told.append(words))  # pyright: ignore[reportArgumentType]
+    change = latent.picture_change(decoder, latents, lambda *words: told.append(words))
     way = 2 * 1.2815516  # Φ⁻¹(0.9)
     expected = [0.25 * way * math.sqrt(2 / 4), 0, 0.5 * way * math.sqrt(1 / 4)]
     torch.testing.assert_close(change, torch.tensor(expected))
@@ -50,7 +76,7 @@ def test_rows_are_what_the_model_decodes_with_one_number_changed(make_run):
     start = model.sample_latents(1, seed=1)[0]
     made = dimensions_view.rows(run, model, start, [3, 0, 5, 1, 4])
     changed = start.clone()
-    changed[4] = latent.quantiles(21)[6]
+    changed[4] = latent.quantiles(model, 21)[6, 4]
     with torch.inference_mode():
         expected = shared.as_pictures(model.decode(changed[None]))[0]
     difference = made[4].frames[6].astype(int) - expected
@@ -60,15 +86,16 @@ def test_rows_are_what_the_model_decodes_with_one_number_changed(make_run):
 
 def test_a_handle_stands_where_the_latent_is():
     what = dimensions_view.Carried(torch.ones(3), torch.zeros(3, dtype=torch.bool), "kl", "")
-    row = dimensions_view.Row(torch.zeros(21, 1, 1, 1).byte().numpy(), "")
-    start = torch.tensor([0.0, 9.0, float(latent.quantiles(21)[4])])
+    values = latent.quantiles(described(), 21)[:, 0].tolist()
+    row = dimensions_view.Row(torch.zeros(21, 1, 1, 1).byte().numpy(), "", values)
+    start = torch.tensor([0.0, 9.0, values[4]])
     places = [dimensions_view.traversal(row, start, i, what)["position"] for i in range(3)]
     assert places == pytest.approx([10, 20, 4], abs=1e-4)
 
 
 def test_the_downloads_hold_every_second_frame_and_every_number():
     frames = torch.arange(21).byte().view(21, 1, 1, 1).expand(21, 28, 28, 1).numpy()
-    made = dimensions_view.sheet([dimensions_view.Row(frames, "")] * 3, [6, 0, 4])
+    made = dimensions_view.sheet([dimensions_view.Row(frames, "", [])] * 3, [6, 0, 4])
     assert made.size == (48 + 11 * 56, 3 * 56)
     assert [made.getpixel((48 + 56 * tile + 9, 60)) for tile in range(11)] == list(range(0, 21, 2))
 

@@ -172,6 +172,22 @@ def test_a_killed_trainer_is_stopped_with_a_reason_and_the_next_one_begins():
     assert not runs.is_claimed(first.path)
 
 
+def test_a_run_keeps_its_whole_epochs_in_the_queue_and_out_of_it():
+    run = jobs.submit("vae-mnist", LONG)
+    # Killed in its third epoch.
+    runs.write_status(run.path, runs.Status("training", epoch=3, epochs=900))
+    (run.path / "metrics.jsonl").write_text('{"epoch": 2, "split": "val"}\n')
+    for leave, left in (
+        (lambda: jobs.stop(run), "stopped"),
+        (lambda: worker._settle(run.path), "failed"),  # The trainer did not come to a word.
+        (lambda: (runs.request_stop(run.path), worker._settle(run.path)), "stopped"),
+    ):
+        jobs.resume(run)
+        assert (state(run), run.status().epoch) == ("waiting", 2)
+        leave()
+        assert (state(run), run.status().epoch, run.status().epochs) == (left, 2, 900)
+
+
 def test_all_killed_at_once_what_waited_waits_and_what_was_lost_is_delivered_again():
     first, second = jobs.submit("vae-mnist", LONG), jobs.submit("vae-mnist", SHORT)
     with at_work() as process:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import genmodels
-from genmodels import folders, latent, pictures, runs
+from genmodels import folders, latent, pictures, runs, weights
 from genmodels.ui import curves_view, navigation, shared, shell
 
 APP = Path(navigation.__file__)
@@ -103,6 +104,36 @@ def test_the_discriminator_is_asked_where_there_is_one(app):
     app.selectbox(key="model").set_value("vae-mnist").run()
     assert not app.exception
     assert not any("discriminator" in heading.value for heading in app.subheader)
+
+
+def test_what_a_hinge_loss_taught_is_called_no_probability(app, make_run):
+    make_run("mine", "gan-mnist", loss="hinge", prior="classes")
+    open_page(app, "interpolate", model="mine")
+    assert "and no probability" in texts(app)
+    app.selectbox(key="model").set_value("gan-mnist").run()
+    assert "D(x) is the probability" in texts(app)
+
+
+def test_latents_of_classes_are_longer_than_those_of_the_standard_normal(app, make_run):
+    run = make_run("mine", "gan-mnist", prior="classes", latent_dim=64)
+    model = genmodels.load("mine")
+    with torch.no_grad():
+        model.prior.means.fill_(3.0)
+    weights.save_networks(run.path, {n: m.state_dict() for n, m in model.networks.items()}, 0)
+    open_page(app, "arithmetic", model="mine")
+    assert "those of the prior are about 25." in texts(app)  # √(64 · (3² + 1))
+    app.selectbox(key="model").set_value("gan-mnist").run()
+    assert "those of the prior are about 8.0" in texts(app)  # √64
+
+
+@pytest.mark.parametrize("weight", [1.0, 10.0])
+def test_the_sum_of_a_loss_says_what_the_kl_weighs(make_run, weight):
+    run = make_run("mine", kl_weight=weight)
+    line = {"epoch": 1, "split": "val", "loss": 150 + weight * 3, "reconstruction": 150, "kl": 3}
+    (run.path / "metrics.jsonl").write_text(f"{json.dumps(line)}\n")
+    words = shared.losses_in_words(run)
+    assert f"**{150 + weight * 3:.1f}** nats" in words
+    assert words.endswith("reconstruction + 3.0 KL" if weight == 1 else "+ 10 · 3.0 KL")
 
 
 def test_the_film_has_every_moment_of_both_runs(make_run):

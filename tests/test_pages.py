@@ -12,7 +12,18 @@ from streamlit.testing.v1 import AppTest
 from test_own_pictures import many, zipped
 
 from benchmarks.fid import random_weights
-from genmodels import evaluation, figures, folders, own_pictures, pictures, runs, weights
+from genmodels import (
+    evaluation,
+    figures,
+    folders,
+    jobs,
+    own_pictures,
+    pictures,
+    recipes,
+    runs,
+    weights,
+)
+from genmodels.errors import GenmodelsError
 from genmodels.jobs import limits
 from genmodels.ui import components, navigation, shared, shell
 
@@ -110,6 +121,29 @@ def test_a_wrong_passcode_opens_nothing(app, monkeypatch):
     app.text_input(key="passcode").set_value("four words are better").run()
     start = next(button for button in app.button if button.label == "Start training")
     assert not start.disabled
+
+
+def test_what_may_not_be_resumed_is_said_in_place_and_the_other_buttons_stay(app, monkeypatch):
+    monkeypatch.setenv("GENMODELS_TRAINING", "open")
+    run = jobs.submit("vae-mnist", recipes.named("vae-mnist"))
+    jobs.stop(run)
+    open_page(app, "train")
+    monkeypatch.setenv("GENMODELS_MAX_WAITING", "0")
+    next(button for button in app.button if button.label == "Resume").click().run()
+    assert not app.exception
+    assert "The queue is full" in app.error[0].value
+    assert "Duplicate with changes" in [button.label for button in app.button]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(GenmodelsError("a mistake."), "A mistake"), (ValueError("x"), "our fault")],
+)
+def test_in_a_fragment_too_a_mistake_is_no_fault(monkeypatch, error, words):
+    said = []
+    monkeypatch.setattr(shell.st, "error", lambda text, icon: said.append(text))
+    assert shell.on_fault(error)
+    assert words in said[0]
 
 
 def test_a_word_for_training_that_means_nothing_is_said(app, monkeypatch):

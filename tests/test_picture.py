@@ -209,6 +209,10 @@ def test_a_search_repeats_and_leaves_the_model_as_it_is():
 # Figures
 
 
+def test_the_first_number_of_a_posterior_is_number_one():
+    assert list(figures.posterior([0.5, -1.0], [1.0, 0.1]).to_dict()["data"][0]["x"]) == [1, 2]
+
+
 def test_names_of_classes_in_a_figure_are_no_html():
     figure = figures.plane(np.zeros((3, 2)), [0, 1, 7], ["<b>cat</b>", *"bcdefgh"], ("yours", 1, 2))
     names = [trace["name"] for trace in figure.to_dict()["data"]]

@@ -87,7 +87,7 @@ def submit(
             }
             runs.write_json(folder / "recipe.json", info)
             run = runs.open_run(folder)
-            _enqueue(run)
+            _enqueue(run, epoch=0)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -112,7 +112,7 @@ def resume(run: Run, *, key: str = "", teacher: bool = False) -> None:
         with _alone(run):
             (run.path / "stop").unlink(missing_ok=True)
             try:
-                _enqueue(run)
+                _enqueue(run, before.epoch)
             except BaseException:
                 runs.write_status(run.path, before)
                 raise
@@ -124,8 +124,10 @@ def stop(run: Run) -> None:
         raise JobError(f"{run.title} ships with genmodels and is not in training.")
     try:
         with _alone(run, patience=1):
-            if run.status().state == "waiting":
-                ended = Status("stopped", "taken out of the queue", epochs=run.recipe.epochs)
+            status = run.status()
+            if status.state == "waiting":
+                reason = "taken out of the queue"
+                ended = Status("stopped", reason, epoch=status.epoch, epochs=status.epochs)
                 runs.write_status(run.path, ended)
     except JobError:
         if not run.path.is_dir():
@@ -258,11 +260,10 @@ def seconds_per_image(run: Run, status: Status) -> float | None:
     return sum(line.get("seconds", 0) for line in last) / images
 
 
-def _enqueue(run: Run) -> None:
-    """Draws a ticket for a run, and sends its name."""
+def _enqueue(run: Run, epoch: int) -> None:
+    """Draws a ticket for a run that was trained for so many epochs, and sends its name."""
     last = max((other.status().ticket or 0 for other in waiting()), default=0)
     ticket = min(last + 1, shapes.MOST)
-    epoch = run.status().epoch
     status = Status("waiting", epoch=epoch, epochs=run.recipe.epochs, ticket=ticket)
     runs.write_status(run.path, status)
     delivery.send(run.id)

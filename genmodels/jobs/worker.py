@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
@@ -218,15 +219,16 @@ def _settle(folder: Path) -> None:
     status = run.status()
     if status.state != "waiting":
         return
+    ended = partial(runs.Status, epoch=status.epoch, epochs=status.epochs)
     asked = runs.stop_request(folder)
     if asked:
-        runs.write_status(folder, runs.Status("stopped", asked, epochs=status.epochs))
+        runs.write_status(folder, ended("stopped", asked))
         return
     log_file = _log(run.id)
     said = log_file.read_text(errors="replace").split("\n") if log_file.exists() else []
     last = next((line for line in reversed(said) if line.strip()), "it said nothing")
     reason = f"the training ended at once: {last.removeprefix('train.py: ')}"
-    runs.write_status(folder, runs.Status("failed", reason, epochs=status.epochs))
+    runs.write_status(folder, ended("failed", reason))
 
 
 def _signal(pid: int | None, number: signal.Signals) -> None:

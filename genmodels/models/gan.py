@@ -116,7 +116,8 @@ class GAN(LatentModel):
         return (self.generator(latents) + 1) / 2
 
     def discriminate(self, images: Tensor) -> Tensor:
-        """D(x) of each image, [n]: the probability it is given to be real."""
+        """D(x) of each image, [n], from 0 to 1: above a half where it holds it for real. Where it
+        learnt by cross-entropy, the probability it gives that; a hinge loss teaches none."""
         return self.discriminator(images * 2 - 1).sigmoid()
 
     def turns(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[Turn]:

@@ -40,3 +40,25 @@ class ClassPrior(nn.Module):
         component = (choice[:, None] >= reached[:, :-1]).sum(1)
         scaled = torch.einsum("nij,nj->ni", self.scales[labels, component], noise)
         return self.means[labels, component] + scaled
+
+    @torch.no_grad()
+    def quantiles(self, probabilities: Tensor) -> Tensor:
+        """Below which value each number of a latent, of any class, is with each of these
+        probabilities [n], in (0, 1): [n, latent_dim]."""
+        means = self.means.flatten(0, 1).double()[:, None]
+        deviations = torch.ones_like(means)
+        weights = torch.full((len(means),), 1 / len(means), dtype=torch.float64)
+        if self.scales is not None and self.weights is not None:
+            deviations = self.scales.flatten(0, 1).double().norm(dim=2)[:, None]
+            weights = self.weights.flatten().double() / self.classes
+        # Each component of the mixture has it between these; halved until float32 is reached.
+        ends = means + deviations * torch.special.ndtri(probabilities.double())[:, None]
+        low, high = ends.amin(0), ends.amax(0)
+        for _ in range(40):
+            middle = (low + high) / 2
+            below = torch.einsum(
+                "m,mnd->nd", weights, torch.special.ndtr((middle - means) / deviations)
+            )
+            less = below < probabilities[:, None]
+            low, high = torch.where(less, middle, low), torch.where(less, high, middle)
+        return ((low + high) / 2).float()

@@ -5,6 +5,7 @@ import io
 import threading
 from typing import Any, NamedTuple
 
+import numpy as np
 import streamlit as st
 import torch
 from PIL import Image, ImageDraw, ImageFont
@@ -69,7 +70,8 @@ def carried(run: Run, model: Any) -> Carried:
         return Carried(values, values < DEAD, "kl", words)
     count = max(2, min(COMPARED, DECODED // (2 * model.latent_dim)))
     words = (
-        "How far a pixel (0 to 1) moves when only this number walks from Φ⁻¹(0.1) to Φ⁻¹(0.9): "
+        "How far a pixel (0 to 1) moves when only this number walks from the value below which "
+        "the prior draws it once in ten times to the one above which it does: "
         f"the root mean square, the mean over {count} latents of the prior."
     )
     if "encoder" in run.parameters:
@@ -81,7 +83,7 @@ def carried(run: Run, model: Any) -> Carried:
 def _picture_change(run: Run, model: Any, count: int) -> Tensor:
     """`latent.picture_change`, from the cache where it is there."""
     fingerprint = weights.fingerprint(run)
-    key = f"change 1, {count} of seed {SEED}, {fingerprint}"
+    key = f"change 2, {count} of seed {SEED}, {fingerprint}"
     cached = cache.read(key)
     if cached is None:
         slot = st.empty()
@@ -98,10 +100,12 @@ def _picture_change(run: Run, model: Any, count: int) -> Tensor:
 
 
 class Row(NamedTuple):
-    """The frames of one dimension, uint8 [FRAMES, height, width, channels], and their address."""
+    """The frames of one dimension, uint8 [FRAMES, height, width, channels], their address, and the
+    values that the dimension has in them."""
 
     frames: pictures.Images
     strip: str
+    values: list[float]
 
 
 def rows(run: Run, model: Any, start: Tensor, dimensions: list[int]) -> list[Row]:
@@ -118,29 +122,28 @@ def rows(run: Run, model: Any, start: Tensor, dimensions: list[int]) -> list[Row
 def _rows(
     _model: Any, fingerprint: str, numbers: tuple[float, ...], dimensions: tuple[int, ...]
 ) -> list[Row]:
-    start, values = torch.tensor(numbers), latent.quantiles(FRAMES)
-    walks = [latent.traversal(start, dimension, values) for dimension in dimensions]
+    start, values = torch.tensor(numbers), latent.quantiles(_model, FRAMES).T[list(dimensions)]
+    walks = [latent.traversal(start, *walk) for walk in zip(dimensions, values, strict=True)]
     with torch.inference_mode():
         images = pictures.from_floats(_model.decode(torch.cat(walks)).cpu().numpy())
     made = []
-    for first in range(0, len(images), FRAMES):
-        frames = images[first : first + FRAMES]
-        made.append(Row(frames, pictures.data_url(pictures.sprite(frames, FRAMES), "webp")))
+    for place, row in enumerate(values.tolist()):
+        frames = images[place * FRAMES : (place + 1) * FRAMES]
+        strip = pictures.data_url(pictures.sprite(frames, FRAMES), "webp")
+        made.append(Row(frames, strip, row))
     return made
 
 
 def traversal(row: Row, start: Tensor, dimension: int, what: Carried) -> Traversal:
     """A row for the component; its handle stands where the latent is."""
-    lowest, highest = torch.special.ndtr(latent.quantiles(FRAMES)[[0, -1]]).tolist()
-    probability = float(torch.special.ndtr(start[dimension]))
-    place = (probability - lowest) / (highest - lowest)
     return {
         "dimension": dimension,
         "name": name_of(dimension),
         "carries": what.in_words(dimension),
         "dead": bool(what.dead[dimension]),
         "strip": row.strip,
-        "position": min(max(place, 0.0), 1.0) * (FRAMES - 1),
+        "values": row.values,
+        "position": float(np.interp(start[dimension], row.values, range(FRAMES))),
     }
 
 

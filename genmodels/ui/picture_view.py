@@ -92,7 +92,8 @@ def _upload(run: Run) -> inputs.Floats:
     )
     digits = run.recipe.dataset == "mnist" and run.recipe.pictures is None
     st.caption(
-        f"{', '.join(inputs.FORMATS)}. It stays in this session. "
+        f"{', '.join(inputs.FORMATS)}, {inputs.BYTES // inputs.MB} MB at most. It stays in this "
+        "session. "
         + (
             "Its ink is cut out, made white on black and centred as MNIST's digits were: "
             "dark on bright paper works too."
@@ -156,14 +157,16 @@ def show_reconstruction(run: Run, model: Any, chosen: Chosen) -> inversion.Poste
         f"**{found.reconstruction:.1f}** nats, mean over {inversion.DRAWS} draws from the "
         f"posterior; KL **{kl:.1f}** nats; together −ELBO **{found.reconstruction + kl:.1f}** nats."
     )
+    density = "; a density may be above 1, and its nats are below 0 then"
     st.caption(
         f"Of all held-out pictures, at the end of the training: {shared.losses_in_words(run)}"
+        + (density if model.likelihood == "gaussian" else "")
     )
     endpoints.keep_buttons(found.mean)
     rows = zip(found.mean.tolist(), found.log_variance.tolist(), found.kl.tolist(), strict=True)
     lines = ["number,mean,standard_deviation,kl_nats"] + [
         f"{place},{mean:.6g},{np.exp(log_variance / 2):.6g},{nats:.6g}"
-        for place, (mean, log_variance, nats) in enumerate(rows)
+        for place, (mean, log_variance, nats) in enumerate(rows, 1)
     ]
     name = f"{run.id}-{chosen.name}"
     shared.downloads(
@@ -326,7 +329,8 @@ def show_opinion(run: Run, model: Any, chosen: Chosen) -> None:
         words += f", of {len(real)} real test images **{_share(real)}**"
     with torch.inference_mode():
         own = model.discriminate(chosen.image[None]).item()
-    chart = figures.histograms(groups, "D(x), probability of being real", ("your picture", own))
+    title, meaning = shared.opinion_of(run)
+    chart = figures.histograms(groups, title, ("your picture", own))
     chart.update_xaxes(range=[-0.01, 1.01])
     st.plotly_chart(
         chart,
@@ -335,8 +339,8 @@ def show_opinion(run: Run, model: Any, chosen: Chosen) -> None:
     )
     st.markdown(
         f"{words} (D above ½). **Yours gets {own:.3f}**: it holds it for "
-        f"**{'real' if own > 0.5 else 'generated'}**. If the two heaps lay on each other, at "
-        "about ½, the generator would have won; if they lie apart, the discriminator tells them "
+        f"**{'real' if own > 0.5 else 'generated'}**. {meaning} If the two heaps lay on each "
+        "other, the generator would have won; if they lie apart, the discriminator tells them "
         "apart, and says little about pictures of another kind than it learnt from."
     )
 

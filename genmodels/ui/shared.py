@@ -76,16 +76,23 @@ def about(run: Run) -> str:
 def size(run: Run) -> str:
     """How large a run's networks are, and how long they learnt."""
     parameters = " + ".join(f"{count:,} {name}" for name, count in run.parameters.items())
-    return f"{parameters} parameters · {run.status().epoch} epochs"
+    epochs = run.status().epoch
+    return f"{parameters} parameters · {epochs} epoch{'' if epochs == 1 else 's'}"
 
 
 def losses_in_words(run: Run) -> str:
     """The last losses on held-out images."""
     last = next((line for line in reversed(run.metrics()) if line["split"] == "val"), {})
     if last.keys() >= {"loss", "reconstruction", "kl"}:
+        weight = getattr(run.recipe, "kl_weight", 1.0)
+        times = "" if weight == 1 else f"{weight:g} · "
+        judged = ""
+        if "features" in last:
+            weight = getattr(run.recipe, "feature_weight", 0.0)
+            judged = f" + {weight:g} · {last['features']:.2f} features"
         return (
             f"Held-out loss **{last['loss']:.1f}** nats = {last['reconstruction']:.1f} "
-            f"reconstruction + {last['kl']:.1f} KL"
+            f"reconstruction + {times}{last['kl']:.1f} KL{judged}"
         )
     if last.keys() >= {"generator_loss", "discriminator_loss"}:
         unit = "" if getattr(run.recipe, "loss", "") == "hinge" else " nats"
@@ -94,6 +101,20 @@ def losses_in_words(run: Run) -> str:
             f"discriminator **{last['discriminator_loss']:.2f}**{unit}"
         )
     return f"Held-out loss **{last['loss']:.3f}** nats" if "loss" in last else "Not measured yet."
+
+
+def opinion_of(run: Run) -> tuple[str, str]:
+    """What D(x) of a run's discriminator is: as the title of an axis, and in a sentence."""
+    if getattr(run.recipe, "loss", "") == "hinge":
+        return (
+            "D(x), sigmoid of its answer",
+            "D learnt by a hinge loss: its answer is above 0 for real pictures. D(x) is the "
+            "sigmoid of it, from 0 to 1, and no probability.",
+        )
+    return (
+        "D(x), probability of being real",
+        "D(x) is the probability that it gives a picture to be a real one.",
+    )
 
 
 def empty(text: str) -> None:

@@ -4,7 +4,7 @@ import contextlib
 import logging
 import secrets
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import streamlit as st
@@ -46,8 +46,15 @@ def page(name: str) -> Path:
 
 def run(page: Page) -> None:
     """Runs a page; what the person can mend is said in place."""
-    try:
+    with mistakes_in_place():
         page.run()
+
+
+@contextlib.contextmanager
+def mistakes_in_place() -> Iterator[None]:
+    """Says what the person can mend where it happened; what comes after is shown."""
+    try:
+        yield
     except GenmodelsError as error:
         st.error(sentence(error), icon=":material/error:")
 
@@ -67,7 +74,13 @@ def plain(text: str) -> str:
 
 
 def on_fault(error: Exception) -> bool:
-    """Logs an unexpected error whole and tells the person a reference to it."""
+    """Logs an unexpected error whole and tells the person a reference to it.
+
+    Streamlit brings here whatever is raised in a fragment, a person's mistake too.
+    """
+    if isinstance(error, GenmodelsError):
+        st.error(sentence(error), icon=":material/error:")
+        return True
     reference = secrets.token_hex(4)
     log.error("fault %s\n%s", reference, "".join(traceback.format_exception(error)))
     st.error(

@@ -12,6 +12,7 @@ from .permission import is_teacher
 from .shell import plain
 
 ACTIVE = ("waiting", "training")
+SHORT = {"kl": "KL", "r1": "R1", "d_real": "D(x)", "d_fake": "D(G(z))"}
 ENDS = {"done": "is trained", "failed": "failed", "stopped": "was stopped"}
 
 
@@ -140,16 +141,18 @@ def _controls(run: Run, status: Status, mine: bool) -> None:
         if active:
             label = "Take out of the queue" if status.state == "waiting" else "Stop"
             if st.button(label, icon=":material/stop:", disabled=not mine):
-                jobs.stop(run)
-                if status.state == "training":
-                    st.toast("Asked to stop; it ends after the running step.")
+                with shell.mistakes_in_place():
+                    jobs.stop(run)
+                    if status.state == "training":
+                        st.toast("Asked to stop; it ends after the running step.")
         elif status.state in ("stopped", "failed") and st.button(
             "Resume", icon=":material/play_arrow:", disabled=not mine
         ):
-            jobs.resume(run, key=visitor.key(), teacher=is_teacher())
-            follow(run)
-            places.clear()
-            st.rerun()
+            with shell.mistakes_in_place():
+                jobs.resume(run, key=visitor.key(), teacher=is_teacher())
+                follow(run)
+                places.clear()
+                st.rerun()
         if run.info["recipe_name"] in RECIPES:
             st.button(
                 "Duplicate with changes",
@@ -162,15 +165,17 @@ def _controls(run: Run, status: Status, mine: bool) -> None:
             with st.popover("Rename", icon=":material/edit:"):
                 title = st.text_input("Title", run.title, max_chars=jobs.LONGEST_TITLE)
                 if st.button("Save", key="rename", disabled=title == run.title):
-                    jobs.retitle(run, title)
-                    st.rerun()
+                    with shell.mistakes_in_place():
+                        jobs.retitle(run, title)
+                        st.rerun()
             if not active:
                 with st.popover("Delete", icon=":material/delete:"):
                     st.markdown("Its weights, curves and samples go for good.")
                     if st.button("Delete for good", key="delete", type="primary"):
-                        jobs.delete(run)
-                        st.session_state.pop("run", None)
-                        st.rerun()
+                        with shell.mistakes_in_place():
+                            jobs.delete(run)
+                            st.session_state.pop("run", None)
+                            st.rerun()
         if run.metrics():
             compared = [run.info["parent"]] if run.info.get("parent") else []
             st.page_link(
@@ -220,7 +225,7 @@ def _say(run: Run, status: Status) -> None:
     if status.losses:
         with st.container(horizontal=True):
             for name, value in status.losses.items():
-                st.metric(name.replace("_", " ").capitalize(), f"{value:.4g}")
+                st.metric(SHORT.get(name, name.replace("_", " ").capitalize()), f"{value:.4g}")
 
 
 def duration(seconds: float) -> str:

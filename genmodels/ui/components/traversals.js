@@ -47,6 +47,7 @@ function traversalRow() {
     get name() { return row.name; },
     get position() { return input.valueAsNumber; },
     get frame() { return Math.round(input.valueAsNumber); },
+    get values() { return row.values; },
     place(position, number) {
       input.value = position;
       input.style.setProperty("--part", input.valueAsNumber / Number(input.max));
@@ -61,7 +62,7 @@ function traversalRow() {
     async fill(next, data, arrived) {
       const changed = row.strip !== next.strip;
       row = next;
-      size = { width: data.width, height: data.height, frames: data.values.length };
+      size = { width: data.width, height: data.height, frames: next.values.length };
       input.max = size.frames - 1;
       // The ends of the way of the handle lie below the middles of the first and the last picture.
       node.style.setProperty("--shown", Math.ceil(size.frames / EVERY));
@@ -113,25 +114,25 @@ function buildTraversals(place) {
     if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
     if (touched) touched.drawFrame(canvas);
     else if (picture) canvas.getContext("2d").drawImage(picture, 0, 0);
-    const what = touched ? `${touched.name} = ${signed(data.values[touched.frame])}` : data.label;
+    const what = touched ? `${touched.name} = ${signed(touched.values[touched.frame])}` : data.label;
     words.textContent = what;
     canvas.setAttribute("aria-label", touched ? `${data.label}, ${what}` : data.label);
   }
 
   function move(row, position) {
-    const last = data.values.length - 1;
+    const last = row.values.length - 1;
     touched = row;
     moving = true;
     clearTimeout(telling);
     const within = Math.min(Math.max(position, 0), last);
-    latent[row.dimension] = data.values[Math.round(within)];
+    latent[row.dimension] = row.values[Math.round(within)];
     row.place(within, latent[row.dimension]);
     draw();
   }
 
   function release() {
     if (!moving) return;
-    touched.place(touched.frame, data.values[touched.frame]);
+    touched.place(touched.frame, touched.values[touched.frame]);
     clearTimeout(telling); // several presses of a key are one move
     telling = setTimeout(() => {
       moving = false;
@@ -151,7 +152,7 @@ function buildTraversals(place) {
     const [before, after] = [Math.ceil(row.position) - 1, Math.floor(row.position) + 1];
     const goal = {
       ArrowLeft: before, ArrowDown: before, ArrowRight: after, ArrowUp: after,
-      PageDown: row.frame - LEAP, PageUp: row.frame + LEAP, Home: 0, End: data.values.length - 1,
+      PageDown: row.frame - LEAP, PageUp: row.frame + LEAP, Home: 0, End: row.values.length - 1,
     }[event.key];
     if (goal === undefined) return;
     event.preventDefault(); // the browser's own step is not one of ours
@@ -168,7 +169,7 @@ function buildTraversals(place) {
     },
     seek(event) {
       const box = dragged.strip.getBoundingClientRect();
-      const tile = box.width / Math.ceil(data.values.length / EVERY);
+      const tile = box.width / Math.ceil(dragged.values.length / EVERY);
       move(dragged, Math.round(((event.clientX - box.left) / tile - 0.5) * EVERY));
     },
     done: release,
@@ -211,7 +212,7 @@ function buildTraversals(place) {
     if (current) {
       root.classList.remove("genmodels-waiting");
       latent = data.latent.slice();
-      if (moving) latent[touched.dimension] = data.values[touched.frame];
+      if (moving) latent[touched.dimension] = touched.values[touched.frame];
       else touched = null;
     }
     data.rows.forEach((row, at) => {
