@@ -16,9 +16,8 @@ check: .venv/dev  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 
-bench: .venv/dev  ## training throughput against bare steps; the distance against pytorch-fid
-	$(BIN)/python -m benchmarks.training
-	$(BIN)/python -m benchmarks.fid
+bench: .venv/dev $(NPM)  ## all benchmarks, and the README's tables from them
+	$(BIN)/python -m benchmarks
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -13,8 +13,9 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ INFO_KINDS = {
 """What recipe.json holds beside the recipe, as far as it is read; None where it may lack."""
 SAMPLES = 64
 """How many fixed latents each picture in samples/ shows."""
+REMEMBERED = 512
+"""Of how many runs the files stay read: every page lists all runs at every rerun."""
 
 
 @dataclass(frozen=True)
@@ -118,25 +121,7 @@ class Run:
 
     def metrics(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl, without a last one that is still being written."""
-        path = self.path / "metrics.jsonl"
-        content = path.read_bytes() if path.exists() else b""
-        lines = []
-        for number, line in enumerate(content.splitlines(keepends=True), 1):
-            if not line.endswith(b"\n"):
-                break
-            try:
-                plain = json.loads(line)
-                # Everybody who reads the lines picks them by these two.
-                whole = isinstance(plain["epoch"], int) and isinstance(plain["split"], str)
-            except (ValueError, TypeError, KeyError):
-                whole = False
-            if not whole:
-                raise RunError(
-                    f"{self.id}: line {number} of metrics.jsonl is damaged; "
-                    "remove the line or delete the run."
-                )
-            lines.append(plain)
-        return lines
+        return list(_unless_changed(_metrics, self.path / "metrics.jsonl"))
 
     def samples(self) -> dict[int, Path]:
         """The stored pictures by the number of training images seen, in order."""
@@ -152,7 +137,7 @@ class Run:
 
     def latents(self) -> dict[str, Any]:
         """Class means and some posterior means with labels; empty for models without an encoder."""
-        return _read_json(self.path / "latents.json", dict, default={})
+        return _unless_changed(_latents, self.path / "latents.json")
 
     def resumable(self) -> bool:
         return (self.path / "state.pt").exists()
@@ -170,7 +155,12 @@ def open_run(folder: Path) -> Run:
     """The run in that folder. Raises RunError when it is not one this version can read."""
     if not folder.is_dir():
         raise RunError(f"there is no run {folder.name!r}; `ls checkpoints runs` lists them.")
-    info = _read_json(folder / "recipe.json", dict)
+    return _unless_changed(_opened, folder / "recipe.json")
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _opened(path: Path, _: Any) -> Run:
+    folder, info = path.parent, _read_json(path, dict)
     if info.get("format") != FORMAT:
         raise RunError(
             f"{folder.name} has format {info.get('format')!r} and this version reads "
@@ -179,11 +169,54 @@ def open_run(folder: Path) -> Run:
     if not all(isinstance(info.get(name), kind) for name, kind in INFO_KINDS.items()) or not all(
         isinstance(count, int) for count in info["parameters"].values()
     ):
-        raise _damaged(folder / "recipe.json")
+        raise _damaged(path)
     try:
         return Run(folder, info, recipes.from_json(info.get("recipe")))
     except RecipeError as error:
         raise RunError(f"{folder.name}: {error}") from error
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _metrics(path: Path, _: Any) -> list[dict[str, Any]]:
+    content = path.read_bytes() if path.exists() else b""
+    lines = []
+    for number, line in enumerate(content.splitlines(keepends=True), 1):
+        if not line.endswith(b"\n"):
+            break
+        try:
+            plain = json.loads(line)
+            # Everybody who reads the lines picks them by these two.
+            whole = isinstance(plain["epoch"], int) and isinstance(plain["split"], str)
+        except (ValueError, TypeError, KeyError):
+            whole = False
+        if not whole:
+            raise RunError(
+                f"{path.parent.name}: line {number} of metrics.jsonl is damaged; "
+                "remove the line or delete the run."
+            )
+        lines.append(plain)
+    return lines
+
+
+@lru_cache(maxsize=16)  # Of a megabyte or more each.
+def _latents(path: Path, _: Any) -> dict[str, Any]:
+    return _read_json(path, dict, default={})
+
+
+def _unless_changed(read: Callable, path: Path) -> Any:
+    """What `read` makes of a file, which is read again when it has changed. All who ask share
+    what they get, so nobody may change it."""
+    version = stamp(path)
+    return read(path, version) if version else read.__wrapped__(path, version)
+
+
+def stamp(path: Path) -> tuple[int, int, int] | None:
+    """What tells a file from what it was before; None where there is no such file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def find(name: str | Path) -> Run:

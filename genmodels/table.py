@@ -1,6 +1,7 @@
 """The README's tables of the shipped runs; `python -m genmodels.table` writes them anew."""
 
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from . import ablation, figures, folders, runs
@@ -38,8 +39,7 @@ def table() -> str:
     """All shipped runs as a Markdown table."""
     found = [run for run in runs.list_runs() if isinstance(run, Run)]
     shipped = [run for run in found if run.shipped and not run.recipe.hidden]
-    rows = [COLUMNS, ["---"] * len(COLUMNS), *(row(run) for run in shipped)]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
+    return markdown(COLUMNS, [row(run) for run in shipped])
 
 
 def ablations() -> str:
@@ -54,9 +54,20 @@ def ablations() -> str:
 def updated(text: str) -> str:
     """A README's text with the tables between their marks made anew."""
     for begin, end, made in ((BEGIN, END, table()), (*ABLATIONS, ablations())):
-        before, rest = text.split(begin)
-        text = f"{before}{begin}\n{made}\n{end}{rest.split(end)[1]}"
+        text = between(text, begin, end, made)
     return text
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def between(text: str, begin: str, end: str, made: str) -> str:
+    """A text with something else between two marks in it."""
+    before, rest = text.split(begin)
+    return f"{before}{begin}\n{made}\n{end}{rest.split(end)[1]}"
 
 
 def main(path: Path = folders.REPOSITORY / "README.md") -> int:

@@ -5,6 +5,7 @@ The files carry the number of images seen, so that a reader notices a pair of di
 """
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +95,14 @@ def load_state(folder: Path) -> dict[str, Any]:
 
 def fingerprint(run: Run) -> str:
     """The SHA-256 of the run's network files."""
+    paths = sorted(run.path.glob("*.safetensors"))
+    return _fingerprint(tuple((path, runs.stamp(path)) for path in paths))
+
+
+@lru_cache(maxsize=runs.REMEMBERED)  # Pages ask at every rerun, and weights are megabytes.
+def _fingerprint(files: tuple) -> str:
     digest = hashlib.sha256()
-    for path in sorted(run.path.glob("*.safetensors")):
+    for path, _ in files:
         digest.update(path.name.encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()

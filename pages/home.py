@@ -14,7 +14,9 @@ def card(run: Run) -> None:
     with st.container(border=True, height="stretch"):
         picture = shared.last_picture(run)
         if picture:
-            st.image(picture, width="stretch", alt=f"Sixteen samples of {run.title}")
+            alt = f"Sixteen samples of {run.title}"
+            # Left to itself, Streamlit would encode it anew at every rerun, as JPEG.
+            st.image(picture, width="stretch", alt=alt, output_format="PNG")
         st.subheader(plain(run.title), anchor=False)
         status = run.status()
         state = "" if status.state == "done" else f" · {status.state}"

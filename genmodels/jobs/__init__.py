@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from .. import folders, own_pictures, recipes, runs
 from ..recipes import Recipe
 from ..runs import Damaged, Run, Status
-from . import delivery, limits
+from . import limits
 from .limits import JobError, Limits, passcode_matches, permission, teacher_matches
 
 __all__ = [
@@ -259,6 +259,8 @@ def seconds_per_image(run: Run, status: Status) -> float | None:
 
 def _enqueue(run: Run) -> None:
     """Draws a ticket for a run, and sends its name."""
+    from . import delivery  # Redis takes long to import, and pages come before trainings.
+
     ticket = 1 + max((other.status().ticket or 0 for other in waiting()), default=0)
     epoch = run.status().epoch
     status = Status("waiting", epoch=epoch, epochs=run.recipe.epochs, ticket=ticket)

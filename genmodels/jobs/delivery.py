@@ -4,7 +4,6 @@ A message says no more than a run's name, as JSON. What is to be done stands in 
 """
 
 import json
-import os
 import sqlite3
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +16,7 @@ from huey.registry import Message
 from huey.serializer import Serializer
 
 from .. import folders
-from .limits import JobError
+from .limits import JobError, redis_url
 
 CONNECT_SECONDS = 3
 _TROUBLE = (redis.RedisError, OSError, sqlite3.Error)
@@ -31,11 +30,6 @@ class JSON(Serializer):
 
     def _deserialize(self, data: Any) -> Message:
         return Message(*json.loads(bytes(data)))
-
-
-def redis_url() -> str | None:
-    """GENMODELS_REDIS_URL; None keeps the queue beside the runs, for this machine."""
-    return os.environ.get("GENMODELS_REDIS_URL") or None
 
 
 def queue() -> Huey:

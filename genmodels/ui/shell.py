@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import secrets
+import threading
 import traceback
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,6 +15,8 @@ from .. import folders
 from ..errors import GenmodelsError
 from ..jobs import worker
 
+WARM_UP_SECONDS = 5
+"""After the start, when the first page has been shown."""
 log = logging.getLogger("genmodels")
 
 
@@ -24,7 +27,16 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
         worker.supervise()
     except GenmodelsError as error:  # The Train page says it too.
         log.error("no training here: %s", error)
+    warming = threading.Timer(WARM_UP_SECONDS, _warm_up)
+    warming.daemon = True
+    warming.start()
     yield
+    warming.cancel()
+
+
+def _warm_up() -> None:
+    """Imports torch, which takes seconds: nobody shall wait for it on a page that decodes."""
+    from .. import posteriors, weights  # noqa: F401
 
 
 def darken_text_on_primary() -> None:

@@ -1,0 +1,62 @@
+"""Trainings looked into from outside: when they commit their epochs, and on fewer images."""
+
+import contextlib
+import math
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest import mock
+
+from genmodels import data, training
+
+
+class Commit(NamedTuple):
+    epoch: int
+    time: float
+    memory: int
+    """Bytes that the process holds."""
+
+
+@dataclass
+class Seen:
+    commits: list[Commit] = field(default_factory=list)
+    ended: float = 0.0
+
+
+@contextlib.contextmanager
+def commits() -> Iterator[Seen]:
+    """Notes the commits of the training inside, and when its last one was over."""
+    seen = Seen()
+    commit = training.Trainer.commit
+
+    def commit_and_note(self: training.Trainer, epoch: int, lines: list[dict[str, Any]]) -> None:
+        commit(self, epoch, lines)
+        seen.ended = time.perf_counter()
+        seen.commits.append(Commit(epoch, seen.ended, resident()))
+
+    with mock.patch.object(training.Trainer, "commit", commit_and_note):
+        yield seen
+
+
+@contextlib.contextmanager
+def shortened(part: float) -> Iterator[None]:
+    """Trainings inside take the first part (0 to 1) of both splits: an epoch is cut evenly, since
+    validating on all images would weigh too much in it."""
+    whole = data.of
+
+    def of(*arguments: Any) -> data.Images:
+        images = whole(*arguments)
+        return images if part == 1 else images.first(math.ceil(len(images) * part))
+
+    with mock.patch.object(data, "of", of):
+        yield
+
+
+def resident() -> int:
+    """Bytes of memory that this process holds; 0 where that cannot be told."""
+    with contextlib.suppress(FileNotFoundError):
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0
