@@ -172,7 +172,7 @@ async def measure_all(app: server.Server, seconds: float) -> dict[str, Any]:
 
 def main(arguments: list[str]) -> int:
     parser = results.options("browser", __doc__)
-    parser.add_argument("--seconds", type=float, default=5, help="length of each measurement")
+    parser.add_argument("--seconds", type=float, default=3, help="length of each measurement")
     options = parser.parse_args(arguments)
     if options.short:
         options.seconds = 1.0

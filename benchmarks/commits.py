@@ -4,7 +4,7 @@ import contextlib
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,21 +23,38 @@ class Commit(NamedTuple):
 @dataclass
 class Seen:
     commits: list[Commit] = field(default_factory=list)
-    ended: float = 0.0
+    fixed: float = 0.0
+    """Seconds since the first commit that would not grow with the images: for stored samples
+    and commits."""
+
+    def seconds(self, part: float) -> float:
+        """From the first commit to the last, on a part of the images. What is fixed counts by
+        that part, as it would weigh in an epoch of all images."""
+        return self.commits[-1].time - self.commits[0].time - self.fixed * (1 - part)
 
 
 @contextlib.contextmanager
 def commits() -> Iterator[Seen]:
-    """Notes the commits of the training inside, and when its last one was over."""
+    """Notes the commits of the training inside."""
     seen = Seen()
-    commit = training.Trainer.commit
+    commit, store_samples = training.Trainer.commit, training.Trainer.store_samples
+
+    def timed(work: Callable[[], None]) -> None:
+        started = time.perf_counter()
+        work()
+        if seen.commits:
+            seen.fixed += time.perf_counter() - started
 
     def commit_and_note(self: training.Trainer, epoch: int, lines: list[dict[str, Any]]) -> None:
-        commit(self, epoch, lines)
-        seen.ended = time.perf_counter()
-        seen.commits.append(Commit(epoch, seen.ended, resident()))
+        timed(lambda: commit(self, epoch, lines))
+        seen.commits.append(Commit(epoch, time.perf_counter(), resident()))
 
-    with mock.patch.object(training.Trainer, "commit", commit_and_note):
+    with (
+        mock.patch.object(training.Trainer, "commit", commit_and_note),
+        mock.patch.object(
+            training.Trainer, "store_samples", lambda self: timed(lambda: store_samples(self))
+        ),
+    ):
         yield seen
 
 

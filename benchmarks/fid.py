@@ -156,7 +156,7 @@ def timed(compute: Callable[[], Any]) -> Answer:
 def main(arguments: list[str]) -> int:
     parser = results.options("fid", __doc__)
     parser.add_argument("--dimensions", type=int, default=2048)
-    parser.add_argument("--images", type=int, default=128)
+    parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args(arguments)
     if options.short:

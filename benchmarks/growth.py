@@ -55,7 +55,7 @@ def measure(name: str, images: int, rounds: int, epochs: int) -> dict[str, Any]:
 def main(arguments: list[str]) -> int:
     parser = results.options("growth", __doc__)
     parser.add_argument("recipes", nargs="*", metavar="RECIPE", help="by default the report's four")
-    parser.add_argument("--images", type=int, default=1024, help="of the smaller epochs")
+    parser.add_argument("--images", type=int, default=512, help="of the smaller epochs")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=8, help="of the training that may grow")
     options = parser.parse_args(arguments)

@@ -54,7 +54,7 @@ async def be_active(person: Session, rng: random.Random, until: float) -> list[f
 
 async def browse(person: Visitor, until: float) -> dict[str, list[float]]:
     """The person at the browser: another page, then the Sample page and three new seeds."""
-    changes, seeds, turn = [], [], 0
+    changes, seeds, turn = [], [], 1  # 0 is where everybody begins.
     sample = next(stop for stop in ROUTE if stop[1] == "Sample")
     others = [stop for stop in ROUTE if stop != sample]
     while time.perf_counter() < until or not seeds:
