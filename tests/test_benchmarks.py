@@ -1,6 +1,8 @@
-"""The README says what benchmarks/results.json holds."""
+"""The README says what benchmarks/results.json holds; what makes the app quick stays so."""
 
 import copy
+import subprocess
+import sys
 
 import pytest
 
@@ -44,3 +46,16 @@ def test_ratios_are_of_the_same_round():
     found = results.ratios([2.0, 30.0, 8.0], [1.0, 10.0, 2.0])
     assert found == {"median": 3.0, "min": 2.0, "max": 4.0, "values": [2.0, 3.0, 4.0]}
     assert results.text(found, ".1f") == "3.0 (2.0–4.0)"
+
+
+def test_the_app_starts_without_what_only_some_pages_need():
+    late = {"torch", "torchvision", "redis", "huey", "segno", "sklearn", "scipy", "onnx"}
+    script = (
+        "import sys; from genmodels.ui import navigation, routes, shell; "
+        f"print(*({late} & sys.modules.keys()))"
+    )
+    command = [sys.executable, "-c", script]
+    found = subprocess.run(
+        command, cwd=folders.REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.split() == []
