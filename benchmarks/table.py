@@ -15,7 +15,14 @@ Part = dict[str, Any]
 
 
 def training(part: Part) -> str:
-    head = ("recipe", "bare step, images/s", "training, images/s", "of it", "× textbook loop")
+    head = (
+        "recipe",
+        "bare step, images/s",
+        "training, images/s",
+        "of the bare step",
+        "times the textbook loop",
+        "all epochs would take",
+    )
     rows = [
         (
             f"`{line['recipe']}`",
@@ -23,6 +30,7 @@ def training(part: Part) -> str:
             f"{line['training']['median']:,.0f}",
             text(line["of_bare"]),
             text(line["of_textbook"]),
+            f"{line['minutes']:.1f} min",
         )
         for line in part["lines"]
     ]

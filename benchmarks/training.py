@@ -130,6 +130,10 @@ def measure(name: str, device: torch.device, seconds: float, rounds: int) -> dic
         **{kind: results.spread(values) for kind, values in speeds.items()},
         "of_bare": results.ratios(speeds["training"], speeds["bare"]),
         "of_textbook": results.ratios(speeds["training"], speeds["textbook"]),
+        # All epochs at that speed, not measured.
+        "minutes": results.figure(
+            recipe.epochs * len(train) / statistics.median(speeds["training"]) / 60
+        ),
     }
 
 

@@ -1,6 +1,7 @@
 """What stands around every page: mistakes become a sentence, faults an apology with a reference."""
 
 import contextlib
+import gc
 import logging
 import secrets
 import threading
@@ -37,6 +38,11 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
 def _warm_up() -> None:
     """Imports torch, which takes seconds: nobody shall wait for it on a page that decodes."""
     from .. import posteriors, weights  # noqa: F401
+
+    # What is there by now stays. Python's collector would walk over it again and again, a fifth of
+    # a second in which no page runs.
+    gc.collect()
+    gc.freeze()
 
 
 def darken_text_on_primary() -> None:
