@@ -19,9 +19,8 @@ check: .venv/dev  ## style and types
 soak: .venv/dev $(NPM)  ## the app used and killed at random for MINUTES, 10 by default
 	PYTHONPATH=. $(BIN)/python tests/soak.py --minutes $${MINUTES:-10}
 
-bench: .venv/dev  ## training throughput against bare steps; the distance against pytorch-fid
-	$(BIN)/python -m benchmarks.training
-	$(BIN)/python -m benchmarks.fid
+bench: .venv/dev $(NPM)  ## all benchmarks, and the README's tables from them
+	$(BIN)/python -m benchmarks
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

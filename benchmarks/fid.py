@@ -1,9 +1,7 @@
-"""Our Fréchet distance and Inception features against pytorch-fid's, in one run.
+"""Our Fréchet distance and Inception features beside pytorch-fid's: `python -m benchmarks.fid`.
 
-    python benchmarks/fid.py            a few minutes
-    python benchmarks/fid.py --short    smaller matrices and fewer images, half a minute
-
-Inception has random weights: speed does not depend on their values.
+Inception has random weights: speed does not depend on their values. Both get the same features
+and the same pictures, and how far apart their answers are is told too.
 """
 
 import sys
@@ -23,37 +21,43 @@ from pytorch_fid import inception as theirs
 
 from genmodels.evaluation import distances, features
 
+from . import results
 
-def main(short: bool) -> None:
-    print(f"{torch.get_num_threads()} threads, {torch.__version__}")
-    compare_distances(512 if short else 2048)
-    with tempfile.TemporaryDirectory() as folder:
-        compare_features(Path(folder), 64 if short else 256)
+Answer = tuple[Any, float]
+"""What was computed, and the seconds it took."""
 
 
-def compare_distances(dimensions: int) -> None:
+def compare_distances(dimensions: int, rounds: int) -> list[dict[str, Any]]:
     rng = np.random.default_rng(0)
     mixing = rng.normal(size=(dimensions, dimensions)) / dimensions**0.5
     spectrum = np.logspace(0, -2, dimensions)  # as uneven as real features are
     many = [(rng.normal(size=(4 * dimensions, dimensions)) * spectrum) @ mixing for _ in range(2)]
     few = [part[: dimensions // 2] for part in many]
-    for count, sets in ((len(many[0]), many), (len(few[0]), few)):
-        first, second = ((each.mean(0), np.cov(each, rowvar=False)) for each in sets)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # SciPy's on `disp` and on singular matrices
-            expected, reference = timed(
-                lambda a=first, b=second: fid_score.calculate_frechet_distance(*a, *b)
-            )
-        print(f"distance, {dimensions} dimensions, {count} samples: pytorch-fid {reference:.2f} s")
-        if count > dimensions:
-            for name, root in (("", None), (", real root cached", distances.root(second[1]))):
-                ours = timed(
-                    lambda a=first, b=second, r=root: distances.frechet_distance(*a, *b, root2=r)
-                )
-                tell(f"eigenvalues{name}", *ours, expected, reference)
-        else:
-            ours = timed(lambda s=sets: of_few(*s))
-            tell("nuclear norm", *ours, expected, reference)
+    first, second = ((each.mean(0), np.cov(each, rowvar=False)) for each in many)
+    root = distances.root(second[1])
+    size = f"distance, {dimensions:,} dimensions, "
+    lines = compare(
+        lambda: reference(first, second),
+        {
+            f"{size}{len(many[0]):,} samples": lambda: distances.frechet_distance(*first, *second),
+            "the same, the real covariance's root cached": lambda: distances.frechet_distance(
+                *first, *second, root2=root
+            ),
+        },
+        rounds,
+    )
+    third, fourth = ((each.mean(0), np.cov(each, rowvar=False)) for each in few)
+    return lines + compare(
+        lambda: reference(third, fourth),
+        {f"{size}{len(few[0]):,} samples": lambda: of_few(*few)},
+        rounds,
+    )
+
+
+def reference(first: tuple, second: tuple) -> float:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # SciPy's on `disp` and on singular matrices
+        return fid_score.calculate_frechet_distance(*first, *second)
 
 
 def of_few(first: np.ndarray, second: np.ndarray) -> float:
@@ -62,7 +66,7 @@ def of_few(first: np.ndarray, second: np.ndarray) -> float:
     return distances.frechet_distance_of_factors(means[0], factors[0], means[1], factors[1])
 
 
-def compare_features(folder: Path, count: int) -> None:
+def compare_features(folder: Path, count: int, rounds: int) -> list[dict[str, Any]]:
     file = folder / "random.pth"
     random_weights(file)
     pixels = np.random.default_rng(0).integers(0, 255, (count, 64, 64, 3), dtype=np.uint8)
@@ -72,22 +76,57 @@ def compare_features(folder: Path, count: int) -> None:
     with mock.patch.object(theirs, "load_state_dict_from_url", return_value=state):
         network = theirs.InceptionV3()
     files = sorted(folder.glob("*.png"))
-    fid_score.get_activations(files[:8], network, batch_size=8, num_workers=0)
-    expected, reference = timed(
-        lambda: fid_score.get_activations(files, network, batch_size=50, num_workers=2)
-    )
-    print(f"features of {count} images: pytorch-fid {count / reference:.1f} images/s")
     images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
-    for precision in ("float32", "bfloat16"):
+
+    def ours(precision: Any) -> Callable[[], np.ndarray]:
         extractor = features.inception(file, precision=precision)
         extractor(images[:8])
         parts = images.split(extractor.batch_size)
-        found, seconds = timed(lambda e=extractor, p=parts: torch.cat([e(part) for part in p]))
-        apart = np.abs(found.numpy() - expected).mean() / np.abs(expected).mean()
-        print(
-            f"  {precision}: {count / seconds:.1f} images/s, {reference / seconds:.2f} times as "
-            f"fast, values apart by {apart:.1e}"
+        return lambda: torch.cat([extractor(part) for part in parts]).numpy()
+
+    fid_score.get_activations(files[:8], network, batch_size=8, num_workers=0)
+    return compare(
+        lambda: fid_score.get_activations(files, network, batch_size=50, num_workers=2),
+        {
+            f"Inception's features of {count} images, {precision}": ours(precision)
+            for precision in ("float32", "bfloat16")
+        },
+        rounds,
+    )
+
+
+def compare(
+    theirs: Callable[[], Any], ways: dict[str, Callable[[], Any]], rounds: int
+) -> list[dict[str, Any]]:
+    """Theirs, then each of ours, in every round."""
+    reference: list[Answer] = []
+    found: dict[str, list[Answer]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        reference.append(timed(theirs))
+        for name, way in ways.items():
+            found[name].append(timed(way))
+    expected = np.asarray(reference[0][0])
+    times = [seconds for _, seconds in reference]
+    lines = []
+    for name, answers in found.items():
+        own = [seconds for _, seconds in answers]
+        apart = np.abs(answers[0][0] - expected).mean() / np.abs(expected).mean()
+        lines.append(
+            {
+                "name": name,
+                "pytorch-fid": results.spread(times),
+                "genmodels": results.spread(own),
+                "ratio": results.ratios(times, own),
+                "apart": float(f"{apart:.1e}"),
+            }
         )
+        print(
+            f"{name}: {results.text(lines[-1]['genmodels'])} s, pytorch-fid "
+            f"{results.text(lines[-1]['pytorch-fid'])} s, {results.text(lines[-1]['ratio'])} times "
+            f"as fast, values apart by {apart:.1e}",
+            flush=True,
+        )
+    return lines
 
 
 def random_weights(path: Path, seed: int = 0) -> None:
@@ -109,17 +148,26 @@ def random_weights(path: Path, seed: int = 0) -> None:
     torch.save(state, path)
 
 
-def timed(compute: Callable[[], Any]) -> tuple[Any, float]:
+def timed(compute: Callable[[], Any]) -> Answer:
     started = time.perf_counter()
     return compute(), time.perf_counter() - started
 
 
-def tell(name: str, found: float, seconds: float, expected: float, reference: float) -> None:
-    print(
-        f"  {name}: {seconds:.2f} s, {reference / seconds:.1f} times as fast, "
-        f"values apart by {abs(found / expected - 1):.1e}"
-    )
+def main(arguments: list[str]) -> int:
+    parser = results.options("fid", __doc__)
+    parser.add_argument("--dimensions", type=int, default=2048)
+    parser.add_argument("--images", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=2)
+    options = parser.parse_args(arguments)
+    if options.short:
+        options.dimensions, options.images, options.rounds = 256, 16, 1
+    machine = results.machine()
+    lines = compare_distances(options.dimensions, options.rounds)
+    with tempfile.TemporaryDirectory() as folder:
+        lines += compare_features(Path(folder), options.images, options.rounds)
+    results.keep("fid", options, {"machine": machine, "lines": lines})
+    return 0
 
 
 if __name__ == "__main__":
-    main("--short" in sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

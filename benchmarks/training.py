@@ -1,13 +1,16 @@
 """How near a training comes to the fastest steps of its network: `python -m benchmarks.training`.
 
-For each recipe two speeds in images per second, measured in turn (A B A B):
+For each recipe three speeds in images per second, measured in turn (A B C A B C):
 
 A  bare: the model's turns, backward and fused Adam on one batch that never changes, in the
    fastest of the precisions and memory formats below;
 B  training: `genmodels.training.fit` on the real data set, from the commit of epoch 0 to the
-   end, with batches gathered, metrics, validation, samples and saving.
+   end, with batches gathered, metrics, validation, samples and saving;
+C  textbook: the loop of `benchmarks.textbook`, its DataLoader running, nothing validated or saved.
 
-Their ratio is what everything around the steps leaves of them.
+B/A is what everything around the steps leaves of them, B/C what the package gains. Where a whole
+epoch would take longer than a measurement shall, training and held-out images are cut alike, and
+the seconds for samples and commits, which are the same for few images, count by that part.
 """
 
 import argparse
@@ -19,44 +22,24 @@ import math
 import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from genmodels import data, recipes, runs, training
 from genmodels.devices import choose_device, choose_precision
 from genmodels.errors import GenmodelsError
 from genmodels.models import Model, build
-from genmodels.recipes import Recipe
+from genmodels.recipes import REPORT, Recipe
 
-NAMES = ("vae-mnist", "vae-imagenette", "gan-mnist", "gan-imagenette")
+from . import results
+from .commits import commits, shortened
+from .textbook import Textbook
+
+NAMES = (*REPORT, *(f"{name}-plus" for name in REPORT))
 PRECISIONS = ("float32", "bfloat16")
 FORMATS = ("contiguous", "channels_last")
-WHOLE_EPOCHS = 20
-"""From so many seconds on, a training takes the whole data set in each epoch."""
-
-
-@dataclass
-class Speed:
-    """Images per second, measured several times."""
-
-    values: list[float] = field(default_factory=list)
-
-    @property
-    def median(self) -> float:
-        return statistics.median(self.values)
-
-    def __str__(self) -> str:
-        return f"{self.median:,.0f} ({min(self.values):,.0f}–{max(self.values):,.0f})"
-
-    def plain(self) -> dict[str, Any]:
-        values = [round(value, 1) for value in self.values]
-        return {"median": round(self.median, 1), "values": values}
 
 
 class Bare:
@@ -95,116 +78,99 @@ class Bare:
         elif self.device.type == "mps":
             torch.mps.synchronize()
 
-    def images_per_second(self, seconds: float) -> float:
-        self.step()
+    def steps(self) -> None:
+        """A few, and on a GPU more: waiting for it costs time itself."""
+        for _ in range(1 if self.device.type == "cpu" else 10):
+            self.step()
         self.wait()
-        at_once = 1 if self.device.type == "cpu" else 10  # Waiting for a GPU costs time itself.
-        steps, started, elapsed = 0, time.perf_counter(), 0.0
-        while elapsed < seconds:
-            for _ in range(at_once):
-                self.step()
-            self.wait()
-            steps += at_once
-            elapsed = time.perf_counter() - started
-        return steps * len(self.images) / elapsed
+
+    def images_per_second(self, seconds: float) -> float:
+        [passed] = results.in_turn({"bare": self.steps}, 1, seconds)["bare"]
+        return len(self.images) * (1 if self.device.type == "cpu" else 10) / passed
 
 
 def fastest_bare(recipe: Recipe, batch: data.Images, device: torch.device, seconds: float) -> Bare:
     """The variant whose steps are fastest, each tried for so long."""
-    formats = FORMATS if recipe.network == "convolutional" else FORMATS[:1]
+    formats = FORMATS if recipe.network != "linear" else FORMATS[:1]
     names = [", ".join(variant) for variant in itertools.product(PRECISIONS, formats)]
     variants = [Bare(recipe, batch, device, name) for name in names]
     return max(variants, key=lambda bare: bare.images_per_second(seconds))
 
 
-@contextlib.contextmanager
-def first_commit() -> Iterator[list[float]]:
-    """Notes when the trainings inside have committed an epoch for the first time."""
-    times: list[float] = []
-    commit = training.Trainer.commit
-
-    def commit_and_note(self: training.Trainer, epoch: int, lines: list[dict[str, Any]]) -> None:
-        commit(self, epoch, lines)
-        if epoch == 0:
-            times.append(time.perf_counter())
-
-    training.Trainer.commit = commit_and_note
-    try:
-        yield times
-    finally:
-        training.Trainer.commit = commit
-
-
-def trained_images_per_second(name: str, recipe: Recipe, device: torch.device) -> float:
-    """The speed of a whole training, apart from its preparation."""
-    with tempfile.TemporaryDirectory() as folder, first_commit() as times:
+def trained_images_per_second(
+    name: str, recipe: Recipe, device: torch.device, part: float
+) -> float:
+    """The speed of a whole training on a part of all images, apart from its preparation."""
+    with tempfile.TemporaryDirectory() as folder, commits() as seen, shortened(part):
         with contextlib.redirect_stderr(io.StringIO()):
             training.fit(name, recipe, Path(folder), device=device.type)  # pyright: ignore[reportArgumentType]
-        elapsed = time.perf_counter() - times[0]
-        return runs.open_run(Path(folder)).status().images_seen / elapsed
+        return runs.open_run(Path(folder)).status().images_seen / seen.seconds(part)
 
 
 def measure(name: str, device: torch.device, seconds: float, rounds: int) -> dict[str, Any]:
     recipe = recipes.named(name)
     train = data.load(recipe.dataset, "train")
-    best = fastest_bare(recipe, train.first(recipe.batch_size), device, seconds / 10)
-    bare, trained = Speed(), Speed()
+    bare = fastest_bare(recipe, train.first(recipe.batch_size), device, seconds / 8)
+    textbook = Textbook(recipe, device)
+    textbook.choose_workers(seconds / 8)
+    speeds: dict[str, list[float]] = {"bare": [], "training": [], "textbook": []}
     for _ in range(rounds):
-        bare.values.append(best.images_per_second(seconds / 2))
-        images = max(2 * recipe.batch_size, math.ceil(bare.median * seconds))
-        epochs, limit = math.ceil(images / len(train)), None
-        if seconds < WHOLE_EPOCHS and images < len(train):
-            epochs, limit = 1, images
-        changed = dataclasses.replace(recipe, epochs=epochs, train_limit=limit)
-        trained.values.append(trained_images_per_second(name, changed, device))
+        speeds["bare"].append(bare.images_per_second(seconds / 3))
+        images = max(4 * recipe.batch_size, statistics.median(speeds["bare"]) * seconds)
+        epochs = math.ceil(images / len(train))
+        changed = dataclasses.replace(recipe, epochs=epochs)
+        part = min(1.0, images / len(train))
+        speeds["training"].append(trained_images_per_second(name, changed, device, part))
+        speeds["textbook"].append(textbook.images_per_second(seconds / 3))
     return {
         "recipe": name,
-        "bare": {"variant": best.variant, **bare.plain()},
-        "training": {"precision": choose_precision(recipe, device), **trained.plain()},
-        "ratio": round(trained.median / bare.median, 3),
-        "texts": [name, best.variant, str(bare), str(trained)],
+        "variant": bare.variant,
+        "precision": choose_precision(recipe, device),
+        "workers": textbook.workers,
+        **{kind: results.spread(values) for kind, values in speeds.items()},
+        "of_bare": results.ratios(speeds["training"], speeds["bare"]),
+        "of_textbook": results.ratios(speeds["training"], speeds["textbook"]),
+        # All epochs at that speed, not measured.
+        "minutes": results.figure(
+            recipe.epochs * len(train) / statistics.median(speeds["training"]) / 60
+        ),
     }
 
 
-def table(results: list[dict[str, Any]]) -> str:
-    head = ["recipe", "fastest bare step", "bare, images/s", "training, images/s", "training/bare"]
-    rows = [head, *([*result["texts"], f"{result['ratio']:.2f}"] for result in results)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
+def tell(line: dict[str, Any]) -> str:
+    kinds = ("bare", "training", "textbook")
+    speeds = ", ".join(f"{kind} {results.text(line[kind], ',.0f')}" for kind in kinds)
+    return (
+        f"{line['recipe']}: {results.text(line['of_bare'])} of the bare step ({line['variant']}), "
+        f"{results.text(line['of_textbook'])} times the textbook loop; images/s: {speeds}"
     )
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("recipes", nargs="*", metavar="RECIPE", help="by default the report's four")
-    parser.add_argument("--seconds", type=float, default=30, help="least time of a training")
+    parser = results.options("training", __doc__)
+    parser.add_argument("recipes", nargs="*", metavar="RECIPE", help="by default all but vae-2d")
+    parser.add_argument("--seconds", type=float, default=8, help="about the length of a training")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each speed")
-    parser.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the numbers")
-    options = parser.parse_args(arguments)
-    results = []
+    parser.add_argument("--device", choices=["cpu", "cuda", "mps"], default="cpu")
+    options: argparse.Namespace = parser.parse_args(arguments)
+    if options.short:
+        options.seconds, options.rounds = 1.0, 1
+    options.recipes = options.recipes or list(NAMES)
     try:
         device = choose_device(options.device)
-        for name in tqdm(options.recipes or NAMES, desc="recipes", leave=False):
-            results.append(measure(name, device, options.seconds, max(1, options.rounds)))
     except GenmodelsError as error:
-        print(f"benchmarks.training: {error}", file=sys.stderr)
-        return 2
-    place = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    print(
-        f"{place}, {torch.get_num_threads()} threads, torch {torch.__version__}; median (min–max)"
-    )
-    print(table(results))
-    if options.seconds < WHOLE_EPOCHS:
-        print(f"Under {WHOLE_EPOCHS} seconds epochs are cut short: a trial, not a measurement.")
-    if options.json:
-        conditions = {"device": place, "threads": torch.get_num_threads()}
-        conditions |= {"torch": str(torch.__version__), "seconds": options.seconds}
-        plain = [{key: result[key] for key in result if key != "texts"} for result in results]
-        runs.write_json(options.json, {**conditions, "recipes": plain})
+        print(f"Skipped: {error}")
+        return 0
+    machine = results.machine()
+    if device.type == "cuda":
+        machine["gpu"] = torch.cuda.get_device_name(device)
+    print(f"{machine}; median (least–greatest)")
+    lines = []
+    for name in options.recipes:
+        lines.append(measure(name, device, options.seconds, options.rounds))
+        print(tell(lines[-1]), flush=True)
+    part = "training" if device.type == "cpu" else f"training-{device.type}"
+    results.keep(part, options, {"machine": machine, "lines": lines})
     return 0
 
 

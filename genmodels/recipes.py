@@ -8,6 +8,7 @@ import dataclasses
 import re
 import typing
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal
 
 from typing_extensions import Doc
@@ -420,6 +421,11 @@ class FieldType(typing.NamedTuple):
 
 def field_types(recipe_class: type[Recipe]) -> dict[str, FieldType]:
     """The type and limits of each field, in the order of the class."""
+    return dict(_field_types(recipe_class))
+
+
+@lru_cache  # Asked of every run at every rerun of a page.
+def _field_types(recipe_class: type[Recipe]) -> dict[str, FieldType]:
     hints = typing.get_type_hints(recipe_class, include_extras=True)
     types = {}
     for field in dataclasses.fields(recipe_class):

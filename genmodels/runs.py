@@ -16,8 +16,9 @@ import re
 import reprlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ SAMPLES = 64
 """How many fixed latents each picture in samples/ shows."""
 SEEN = re.compile(r"[0-9]{1,15}")
 """The name of such a picture: the number of images seen."""
+REMEMBERED = 512
+"""Of how many runs the files stay read: every page lists all runs at every rerun."""
 
 
 @dataclass(frozen=True)
@@ -100,28 +103,7 @@ class Run:
 
     def metrics(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl, without a last one that is still being written."""
-        path = self.path / "metrics.jsonl"
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise _damaged(path) from error
-        lines = []
-        for number, line in enumerate(content.splitlines(keepends=True), 1):
-            if not line.endswith(b"\n"):
-                break
-            try:
-                plain = shapes.parse(line, shapes.Line)
-                numbers = {name: value for name, value in plain.items() if name != "split"}
-                shapes.check(numbers, dict[str, shapes.Finite])
-            except ValueError as error:
-                raise RunError(
-                    f"{self.id}: line {number} of metrics.jsonl is damaged; "
-                    "remove the line or delete the run."
-                ) from error
-            lines.append(plain)
-        return lines
+        return list(_unless_changed(_metrics, self.path / "metrics.jsonl"))
 
     def samples(self) -> dict[int, Path]:
         """The stored pictures by the number of training images seen, in order."""
@@ -134,7 +116,7 @@ class Run:
 
     def latents(self) -> dict[str, Any]:
         """Class means and some posterior means with labels; empty for models without an encoder."""
-        plain = _read_json(self.path / "latents.json", shapes.Latents, default={})
+        plain = _unless_changed(_latents, self.path / "latents.json")
         size = getattr(self.recipe, "latent_dim", 0)
         kept = [*plain.get("class_means", {}).values(), *plain.get("posterior_means", [])]
         kept += [plain["kl"]] if "kl" in plain else []
@@ -162,7 +144,12 @@ def open_run(folder: Path) -> Run:
         there = False
     if not there:
         raise RunError(f"there is no run {folder.name!r}; `ls checkpoints runs` lists them.")
-    info = _read_json(folder / "recipe.json", dict)
+    return _unless_changed(_opened, folder / "recipe.json")
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _opened(path: Path, _: Any) -> Run:
+    folder, info = path.parent, _read_json(path, dict)
     if info.get("format") != FORMAT:
         raise RunError(
             f"{folder.name} has format {info.get('format')!r} and this version reads "
@@ -172,11 +159,57 @@ def open_run(folder: Path) -> Run:
     try:
         shapes.check(info, shapes.Info)
     except ValueError as error:
-        raise _damaged(folder / "recipe.json") from error
+        raise _damaged(path) from error
     try:
         return Run(folder, info, recipes.from_json(info.get("recipe")))
     except RecipeError as error:
         raise RunError(f"{folder.name}: {error}") from error
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _metrics(path: Path, _: Any) -> list[dict[str, Any]]:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise _damaged(path) from error
+    lines = []
+    for number, line in enumerate(content.splitlines(keepends=True), 1):
+        if not line.endswith(b"\n"):
+            break
+        try:
+            plain = shapes.parse(line, shapes.Line)
+            numbers = {name: value for name, value in plain.items() if name != "split"}
+            shapes.check(numbers, dict[str, shapes.Finite])
+        except ValueError as error:
+            raise RunError(
+                f"{path.parent.name}: line {number} of metrics.jsonl is damaged; "
+                "remove the line or delete the run."
+            ) from error
+        lines.append(plain)
+    return lines
+
+
+@lru_cache(maxsize=16)  # Of a megabyte or more each.
+def _latents(path: Path, _: Any) -> dict[str, Any]:
+    return _read_json(path, shapes.Latents, default={})
+
+
+def _unless_changed(read: Callable, path: Path) -> Any:
+    """What `read` makes of a file, which is read again when it has changed. All who ask share
+    what they get, so nobody may change it."""
+    version = stamp(path)
+    return read(path, version) if version else read.__wrapped__(path, version)
+
+
+def stamp(path: Path) -> tuple[int, int, int] | None:
+    """What tells a file from what it was before; None where there is no such file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def find(name: str | Path) -> Run:

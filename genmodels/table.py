@@ -1,7 +1,7 @@
 """The README's tables of the shipped runs; `python -m genmodels.table` writes them anew."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,39 +71,32 @@ def shipped() -> list[Run]:
 
 def table() -> str:
     """How all shipped runs were trained."""
-    return markdown([COLUMNS, *(row(run) for run in shipped())])
+    return markdown(COLUMNS, [row(run) for run in shipped()])
 
 
 def samples() -> str:
     """What was measured of all shipped runs' samples, beside real pictures."""
-    rows = [("10,000 samples of", *MEASURED.values())]
+    rows = []
     for dataset in DATASETS:
         mine = [run for run in shipped() if run.recipe.dataset == dataset]
         rows += [real_row(mine[0]), *(measured_row(run) for run in mine)]
-    return markdown(rows)
+    return markdown(("10,000 samples of", *MEASURED.values()), rows)
 
 
 def gallery() -> str:
     """Sixty-four samples of each of the report's models, and of the better one."""
     by_id = {run.id: run for run in shipped()}
-    rows = [("the report's", "better, no larger")]
+    rows = []
     for name in REPORT:
         pair = [by_id[found] for found in (name, f"{name}-plus") if found in by_id]
         rows += [[f"`{run.id}`" for run in pair], [picture(run) for run in pair]]
-    return markdown(rows)
+    return markdown(("the report's", "better, no larger"), rows)
 
 
 def picture(run: Run) -> str:
     """The newest stored samples as an HTML image, which Markdown cannot give a width."""
     path = list(run.samples().values())[-1].relative_to(folders.REPOSITORY)
     return f'<img src="{path}" width="{WIDTH}" alt="Sixty-four samples of {run.id}">'
-
-
-def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """A table; the first row is its head."""
-    head, *others = rows
-    lines = [head, ["---"] * len(head), *others]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
 def ablations() -> str:
@@ -126,9 +119,20 @@ def updated(text: str) -> str:
     """A README's text with the tables between their marks made anew."""
     for name, make in PARTS.items():
         begin, end = f"<!-- {name}: python -m genmodels.table -->", f"<!-- /{name} -->"
-        before, rest = text.split(begin)
-        text = f"{before}{begin}\n{make()}\n{end}{rest.split(end)[1]}"
+        text = between(text, begin, end, make())
     return text
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def between(text: str, begin: str, end: str, made: str) -> str:
+    """A text with something else between two marks in it."""
+    before, rest = text.split(begin)
+    return f"{before}{begin}\n{made}\n{end}{rest.split(end)[1]}"
 
 
 def main(path: Path = folders.REPOSITORY / "README.md") -> int:

@@ -5,6 +5,7 @@ The files carry the number of images seen, so that a reader notices a pair of di
 """
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -110,14 +111,20 @@ def load_state(folder: Path) -> dict[str, Any]:
 
 def fingerprint(run: Run) -> str:
     """The SHA-256 of the run's network files. Raises RunError when one cannot be read."""
+    paths = sorted(run.path.glob("*.safetensors"))
+    return _fingerprint(run.id, tuple((path, runs.stamp(path)) for path in paths))
+
+
+@lru_cache(maxsize=runs.REMEMBERED)  # Pages ask at every rerun, and weights are megabytes.
+def _fingerprint(run_id: str, files: tuple) -> str:
     digest = hashlib.sha256()
-    for path in sorted(run.path.glob("*.safetensors")):
+    for path, _ in files:
         digest.update(path.name.encode(errors="surrogateescape"))
         try:
             digest.update(path.read_bytes())
         except OSError as error:
             raise RunError(
-                f"{run.id}: {path.name} cannot be read ({error.strerror}); restore it or delete "
+                f"{run_id}: {path.name} cannot be read ({error.strerror}); restore it or delete "
                 "the run."
             ) from error
     return digest.hexdigest()

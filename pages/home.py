@@ -19,7 +19,9 @@ def card(run: Run) -> None:
             st.warning(shell.sentence(error), icon=":material/warning:")
             picture = None
         if picture:
-            st.image(picture, width="stretch", alt=f"Sixteen samples of {run.title}")
+            alt = f"Sixteen samples of {run.title}"
+            # Left to itself, Streamlit would encode it anew at every rerun, as JPEG.
+            st.image(picture, width="stretch", alt=alt, output_format="PNG")
         st.subheader(plain(run.title), anchor=False)
         status = run.status()
         state = "" if status.state == "done" else f" · {status.state}"

@@ -52,6 +52,29 @@ def test_a_shipped_run_comes_before_an_own_one_of_its_name(make_run, tmp_path, m
     assert not own.shipped
 
 
+def test_what_changed_on_the_disk_is_read_again(make_run):
+    run = make_run("first")
+    assert (run.metrics(), run.latents()) == ([], {})
+    for epoch in (0, 1):
+        runs.append_metrics(run.path, [{"epoch": epoch, "split": "val"}])
+        assert [line["epoch"] for line in run.metrics()] == list(range(epoch + 1))
+    runs.write_json(run.path / "latents.json", {"kl": [1.0]})
+    assert run.latents() == {"kl": [1.0]}
+    for title in ("one", "two"):
+        runs.change_info(run.path, title=title)
+        assert runs.find("first").title == title
+    (run.path / "recipe.json").unlink()
+    with pytest.raises(RunError):
+        runs.find("first")
+
+
+def test_whoever_changes_a_list_of_metrics_changes_it_for_nobody_else(make_run):
+    run = make_run("first")
+    runs.append_metrics(run.path, [{"epoch": 0, "split": "val"}])
+    run.metrics().clear()
+    assert len(run.metrics()) == 1
+
+
 @pytest.mark.parametrize("content", NOT_JSON + NO_OBJECT)
 def test_a_recipe_file_that_is_no_object_is_refused(content, make_run):
     run = make_run("bad")

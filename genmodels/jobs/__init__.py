@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from .. import folders, own_pictures, recipes, runs, shapes
 from ..recipes import Recipe
 from ..runs import Damaged, Run, Status
-from . import delivery, limits
+from . import limits
 from .limits import JobError, Limits, passcode_matches, permission, teacher_matches
 
 __all__ = [
@@ -262,6 +262,8 @@ def seconds_per_image(run: Run, status: Status) -> float | None:
 
 def _enqueue(run: Run, epoch: int) -> None:
     """Draws a ticket for a run that was trained for so many epochs, and sends its name."""
+    from . import delivery  # Redis takes long to import, and pages come before trainings.
+
     last = max((other.status().ticket or 0 for other in waiting()), default=0)
     ticket = min(last + 1, shapes.MOST)
     status = Status("waiting", epoch=epoch, epochs=run.recipe.epochs, ticket=ticket)

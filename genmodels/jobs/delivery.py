@@ -6,7 +6,6 @@ that is lost is sent again, and one that is none of ours does no harm.
 
 import json
 import logging
-import os
 import sqlite3
 from functools import lru_cache
 from pathlib import Path
@@ -20,7 +19,7 @@ from huey.serializer import Serializer
 from huey.storage import SqliteStorage
 
 from .. import folders, shapes
-from .limits import JobError
+from .limits import JobError, redis_url
 
 CONNECT_SECONDS = 3
 _TROUBLE = (redis.RedisError, OSError, sqlite3.Error)
@@ -79,11 +78,6 @@ class Storage(SqliteStorage):
             connection.close()
             raise
         return connection
-
-
-def redis_url() -> str | None:
-    """GENMODELS_REDIS_URL; None keeps the queue beside the runs, for this machine."""
-    return os.environ.get("GENMODELS_REDIS_URL") or None
 
 
 def queue() -> Huey:

@@ -31,6 +31,11 @@ def permission() -> Literal["off", "open", "passcode"]:
     return word
 
 
+def redis_url() -> str | None:
+    """GENMODELS_REDIS_URL; None keeps the queue beside the runs, for this machine."""
+    return os.environ.get("GENMODELS_REDIS_URL") or None
+
+
 def passcode_matches(text: str) -> bool:
     """Whether it is the class's passcode, or the teacher's. Raises JobError as `_matches` does."""
     return _matches(text, "GENMODELS_PASSCODE") or teacher_matches(text)

@@ -22,8 +22,8 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from .. import folders, runs, shapes
 from ..errors import GenmodelsError, RunError
-from . import delivery, waiting
-from .limits import JobError, Limits, permission
+from . import waiting
+from .limits import JobError, Limits, permission, redis_url
 
 EMBEDDED = "app"
 """The name of the worker that the app itself keeps."""
@@ -51,6 +51,8 @@ _own = _Own()
 def work(name: str, parent: int | None = None) -> None:
     """Is the worker of that name until it is ended; with a parent, until that one has gone and
     nothing is left to do. Raises JobError when there is one of the name already."""
+    from . import delivery  # Not needed by an app that only keeps a worker.
+
     _own.name = name
     folders.runs().mkdir(parents=True, exist_ok=True)
     try:
@@ -101,7 +103,7 @@ def adopt(name: str) -> None:
 def supervise() -> None:
     """Keeps a worker beside the app, in a thread, where training is allowed and no Redis is
     named: then the workers are elsewhere."""
-    if permission() == "off" or delivery.redis_url():
+    if permission() == "off" or redis_url():
         return
 
     def keep() -> None:
@@ -141,6 +143,8 @@ def keep_worker() -> None:
 
 def _keep_delivering(parent: int | None) -> None:
     """Puts back what waits and is in no message, and ends a worker whose app has gone."""
+    from . import delivery
+
     while True:
         try:
             queue, sent = waiting(), delivery.pending()

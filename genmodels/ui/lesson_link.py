@@ -2,7 +2,6 @@
 
 import urllib.parse
 
-import segno
 import streamlit as st
 
 from .shell import plain
@@ -72,6 +71,8 @@ def offer(page: str) -> None:
 
 @st.dialog("Lesson link", width="large", icon=":material/qr_code_2:")
 def _compose(page: str) -> None:
+    import segno  # Its tables take a while, and few ask for a link.
+
     names = CONTROLS.get(page, {})
     form, code = st.columns(2, gap="medium")
     with form:

@@ -1,8 +1,10 @@
 """What stands around every page: mistakes become a sentence, faults an apology with a reference."""
 
 import contextlib
+import gc
 import logging
 import secrets
+import threading
 import traceback
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -14,6 +16,8 @@ from .. import folders
 from ..errors import GenmodelsError
 from ..jobs import worker
 
+WARM_UP_SECONDS = 5
+"""After the start, when the first page has been shown."""
 log = logging.getLogger("genmodels")
 
 
@@ -24,7 +28,21 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
         worker.supervise()
     except GenmodelsError as error:  # The Train page says it too.
         log.error("no training here: %s", error)
+    warming = threading.Timer(WARM_UP_SECONDS, _warm_up)
+    warming.daemon = True
+    warming.start()
     yield
+    warming.cancel()
+
+
+def _warm_up() -> None:
+    """Imports torch, which takes seconds: nobody shall wait for it on a page that decodes."""
+    from .. import posteriors, weights  # noqa: F401
+
+    # What is there by now stays. Python's collector would walk over it again and again, a fifth of
+    # a second in which no page runs.
+    gc.collect()
+    gc.freeze()
 
 
 def turn_text_on_primary() -> None:
