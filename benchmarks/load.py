@@ -75,7 +75,9 @@ async def active(browser: "Browser", app: Server, count: int, seconds: float) ->
     await visiting.wait()
     until = time.perf_counter() + seconds
     tasks = [be_active(each, random.Random(number), until) for number, each in enumerate(others)]
-    seen, *times = await asyncio.gather(browse(visiting, until), *tasks)
+    browsing = asyncio.create_task(browse(visiting, until))
+    times = await asyncio.gather(*tasks)
+    seen = await browsing
     memory = app.memory()
     faults = [*visiting.faults, *(fault for each in others for fault in each.faults)]
     await visiting.leave()

@@ -111,7 +111,9 @@ def app(part: Part) -> str:
 def load(part: Part) -> str:
     alone, among = part["alone"], part["among"]
     names = {"changes": "page change, whole page", "seeds": "seed to picture"}
-    rows = [(what, *beside(among[name], "alone", alone[name])) for name, what in names.items()]
+    rows: list[tuple[str, ...]] = [
+        (what, *beside(among[name], "alone", alone[name])) for name, what in names.items()
+    ]
     rows.append((f"the others' {among['others']['count']:,} runs", results.waits(among["others"])))
     rows.append(("the server's memory", f"{among['memory']:,} MiB", f"{alone['memory']:,} MiB"))
     growth = part["growth"]

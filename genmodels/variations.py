@@ -57,7 +57,7 @@ VARIATIONS = (
         "vae-mnist",
         {"train_limit": 500, "epochs": 60},
         "The two curves part: on its own 500 images (dashed) the loss falls ever further below "
-        "that on held-out ones. It learns them by heart instead of learning to draw digits.",
+        "that on held-out ones. It learns them by heart sooner than to draw digits.",
     ),
     Variation(
         "Two latent dimensions",

@@ -162,3 +162,22 @@ def test_uploads_have_so_much_room_in_all(monkeypatch):
     assert upload(app, most + guard.AROUND + 1) == 413
     monkeypatch.setenv("GENMODELS_TRAINING", "off")
     assert upload(app, most) == 413
+
+
+def test_what_all_sessions_share_is_bounded():
+    sources = [
+        path.read_text()
+        for name in ("genmodels", "pages")
+        for path in (folders.REPOSITORY / name).rglob("*.py")
+    ]
+    kept = re.compile(r"^@(?:st\.cache_\w+|lru_cache|cache)\b(.*?)^def ", re.DOTALL | re.MULTILINE)
+    caches = [options for source in sources for options in kept.findall(source)]
+    assert len(caches) > 10
+    assert [c for c in caches if not re.search("max_entries=|maxsize=|ttl=", c)] == []
+
+
+def test_the_tests_that_the_threats_name_are_there():
+    named = re.findall(r"`(test_\w+)`", (folders.REPOSITORY / "docs" / "threats.md").read_text())
+    tests = "".join(path.read_text() for path in (folders.REPOSITORY / "tests").glob("*.py"))
+    assert len(named) > 20
+    assert [name for name in named if f"def {name}(" not in tests] == []

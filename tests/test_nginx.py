@@ -101,7 +101,7 @@ def whole(place: Place, port: int, apps: list[str]) -> str:
         events {{}}
         http {{
             {temporary}
-            log_format apps '$cookie_genmodels_key $upstream_addr $request_method $uri';
+            log_format apps '$cookie_genmodels_key $upstream_addr $request_method $uri $status';
             access_log {place.log} apps;
             {used}
             server {{
@@ -121,7 +121,7 @@ def secure_page(browser):
     """A page that takes the certificate for good."""
     context = browser.new_context(ignore_https_errors=True)
     page = context.new_page()
-    page.set_default_timeout(120_000)
+    page.set_default_timeout(60_000)
     page.traffic = Traffic(page)
     yield page
     context.close()
@@ -169,7 +169,7 @@ def test_uploads_work_where_it_is_embedded_and_reach_both_apps(secure_page, plac
     lines = [line.split() for line in place.log.read_text().splitlines()]
     apps = {key: {line[1] for line in lines if line[0] == key} for key in keys.values()}
     assert apps == {key: {app} for app, key in keys.items()}
-    assert any(line[2:] == ["GET", "/genmodels/_stcore/stream"] for line in lines)
+    assert any(line[2:] == ["GET", "/genmodels/_stcore/stream", "101"] for line in lines)
 
 
 def app_of(place: Place, key: str) -> str:

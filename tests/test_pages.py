@@ -1,6 +1,7 @@
 """Every page through Streamlit's own test runner, on the shipped checkpoints."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -358,3 +359,12 @@ def test_titles_and_names_of_classes_are_text_on_every_page(app):
             shown |= {page} if "img" in str(element.value) else set()
         assert not any(markdown.allow_html for markdown in app.markdown)
     assert {"home", "train", "sample", "map"} <= shown
+
+
+def test_a_fault_is_told_by_its_reference(monkeypatch, caplog):
+    said = []
+    monkeypatch.setattr(shell.st, "error", lambda text, icon: said.append(text))
+    assert shell.on_fault(ValueError("a secret place"))
+    [reference] = re.findall(r"reference (\w{8})", said[0])
+    assert "secret" not in said[0]
+    assert reference in caplog.text and "a secret place" in caplog.text
