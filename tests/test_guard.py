@@ -60,7 +60,7 @@ def test_every_answer_has_the_headers(server, path):
     answer = get(f"{server}/{path}", accept="text/html")
     for name, value in guard.HEADERS.items():
         assert answer.headers[name] == value
-    assert len(answer.headers.get_all(guard.POLICY_HEADER)) == 1
+    assert str(answer.headers).lower().count(guard.POLICY_HEADER.lower()) == 1
     rules = dict(rule.split(" ", 1) for rule in answer.headers[guard.POLICY_HEADER].split("; "))
     assert rules.pop("frame-ancestors") == "'self' https://a.example https://b.example"
     assert rules["default-src"] == "'none'"

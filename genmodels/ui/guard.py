@@ -25,8 +25,8 @@ from . import visitor
 POLICY = (
     "default-src 'none'; script-src 'self' blob: 'wasm-unsafe-eval'{scripts}; worker-src blob:; "
     "style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; font-src 'self' data:; "
-    "connect-src 'self' data:; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'self'{embedders}"
+    "connect-src 'self' data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'self'{embedders}"
 )
 POLICY_HEADER = "Content-Security-Policy"
 HEADERS = {
@@ -72,29 +72,10 @@ class Guard:
             self.sessions -= 1
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
-        refusal = None
-        if len(scope["raw_path"]) + len(scope["query_string"]) > ADDRESS:
-            refusal = PlainTextResponse("This address is too long.", 414)
-        elif "text/html" in headers.get("accept", "") and self._full():
-            sentence = "As many people as this server has room for are here; try again in a minute."
-            refusal = PlainTextResponse(sentence, 503, {"Retry-After": "60"})
-        elif scope["method"] == "PUT" and "/_stcore/upload_file/" in scope["path"]:
-            await self._upload(headers, scope, receive, send)
-            return
-        await (refusal or self.app)(scope, receive, send)
-
-    async def _upload(self, headers: Headers, scope: Scope, receive: Receive, send: Send) -> None:
-        """Whoever may train may bring a zip, and everybody a picture, if there is room for it."""
-        text = headers.get("content-length", "")
-        size = int(text) if text.isdecimal() else 0
-        refusal: Response | None = None
-        if size == 0:
-            refusal = PlainTextResponse("How large is this file?", 411)
-        elif size > _largest_upload() + AROUND:
-            refusal = PlainTextResponse("This file is too large.", 413)
-        elif _uploaded() + self.uploading + size > UPLOADS:
-            refusal = PlainTextResponse("Other files take the room; try again later.", 503)
+        upload = scope["method"] == "PUT" and "/_stcore/upload_file/" in scope["path"]
+        length = Headers(scope=scope).get("content-length", "")
+        size = int(length) if upload and length.isdecimal() else 0
+        refusal = self._no_upload(size) if upload else self._no_page(scope)
         if refusal is not None:
             await refusal(scope, receive, send)
             return
@@ -103,6 +84,24 @@ class Guard:
             await self.app(scope, receive, send)
         finally:
             self.uploading -= size
+
+    def _no_page(self, scope: Scope) -> Response | None:
+        if len(scope["raw_path"]) + len(scope["query_string"]) > ADDRESS:
+            return PlainTextResponse("This address is too long.", 414)
+        if "text/html" in Headers(scope=scope).get("accept", "") and self._full():
+            sentence = "As many people as this server has room for are here; try again in a minute."
+            return PlainTextResponse(sentence, 503, {"Retry-After": "60"})
+        return None
+
+    def _no_upload(self, size: int) -> Response | None:
+        """Whoever may train may bring a zip, and everybody a picture, if there is room for it."""
+        if size == 0:
+            return PlainTextResponse("How large is this file?", 411)
+        if size > _largest_upload() + AROUND:
+            return PlainTextResponse("This file is too large.", 413)
+        if _uploaded() + self.uploading + size > UPLOADS:
+            return PlainTextResponse("Other files take the room; try again later.", 503)
+        return None
 
     def _full(self) -> bool:
         try:
@@ -139,13 +138,10 @@ def _protected(scope: Scope, send: Send) -> Send:
 
 
 def _embeddable(cookie: bytes) -> bytes:
-    """Streamlit's token kept by browsers as the visitor's key is: where the app is embedded too."""
-    value = cookie.split(b";")[0]
-    return (
-        f"{value.decode()}; Path=/; {visitor.EMBEDDED}".encode()
-        if value.startswith(TOKEN)
-        else cookie
-    )
+    """Streamlit's token is kept as the visitor's key is: where the app is embedded too."""
+    if not cookie.startswith(TOKEN):
+        return cookie
+    return cookie.split(b";")[0] + f"; Path=/; {visitor.EMBEDDED}".encode()
 
 
 def _largest_upload() -> int:

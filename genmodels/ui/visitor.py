@@ -28,5 +28,5 @@ def set_cookie(https: bool) -> str:
 
 
 def is_https(scope: Scope) -> bool:
-    """Whether the browser asked by https, as a proxy before the app tells."""
-    return Headers(scope=scope).get("x-forwarded-proto", scope["scheme"]) == "https"
+    """Whether the browser asked by https, as the first of the proxies before the app tells."""
+    return Headers(scope=scope).get("x-forwarded-proto", scope["scheme"]).startswith("https")
