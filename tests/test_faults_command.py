@@ -86,7 +86,7 @@ def test_training(disk, monkeypatch):
     fields |= {field.name for field in dataclasses.fields(command.Options)} - {"images"}
     names = sorted("--" + field.replace("_", "-") for field in fields)
 
-    @few(30)
+    @few(15)
     @given(st.one_of(st.sampled_from(list(RECIPES)), WORDS), options([*names, "--help"]))
     def property_of(recipe: str, others: list[str]) -> None:
         told(command.main, [recipe, *others], "train.py: ")

@@ -146,7 +146,7 @@ def test_a_worker_killed_while_its_trainer_still_loads_starts_no_second_one():
         kill(process)
         pid = trainer_of(first)
         with at_work():
-            wait(lambda: state(second) == "done")
+            wait(lambda: state(second) == "done", 600)
     assert state(first) == "done"
     assert trainer_of(first) == pid
 
