@@ -7,7 +7,7 @@ import torch
 from browser import serving
 from streamlit.testing.v1 import AppTest
 
-from genmodels import evaluation, folders, objectives, runs
+from genmodels import evaluation, folders, objectives, posteriors, runs
 from genmodels.ui import components, lessons, navigation, shell
 
 STEPS = {
@@ -154,6 +154,25 @@ def test_the_numbers_are_those_of_the_models_that_ship():
             rows = [row for row in groups[entry["title"]] if row[0] == runs.find("gan-mnist").title]
             assert rows[0][1] == entry["value"]
     assert all(model["shares"] for model in lessons.shares()["models"])
+    for model, name in zip(
+        lessons.chances()["models"], ("gan-mnist", "gan-imagenette"), strict=True
+    ):
+        last = [line for line in runs.find(name).metrics() if line["split"] == "val"][-1]
+        assert (model["title"], model["d"]) == (runs.find(name).title, last["d_fake"])
+
+
+def test_the_typical_pictures_lie_apart_and_their_posteriors_are_the_encoders():
+    run = runs.find(lessons.PLANE)
+    shown = lessons.typical()["pictures"]
+    assert [picture["name"] for picture in shown] == [str(digit) for digit in range(10)]
+    stored = posteriors.stored(run)
+    assert stored is not None
+    for digit, picture in enumerate(shown):
+        # The decoder's picture of a latent is encoded near it, among its own kind.
+        distances = (stored.means - torch.tensor(picture["mean"])).norm(dim=1)
+        nearest = [stored.labels[index] for index in distances.topk(11, largest=False).indices]
+        assert nearest.count(digit) > 5, digit
+        assert all(0 < deviation < 1 for deviation in picture["deviation"])
 
 
 def test_every_step_is_moved_by_the_keyboard_and_asks_nothing_of_the_server(page, tmp_path):

@@ -14,6 +14,8 @@ PLANE = "vae-mnist-2d"
 """The model whose latents can be drawn on paper."""
 AREA = (-3.5, -3.5, 7.0)
 """Left, bottom and size of its plane: nearly all of the prior."""
+NEIGHBOURS = 20
+"""Of a latent, which say how sure its class is."""
 
 
 class Step(NamedTuple):
@@ -25,14 +27,23 @@ class Step(NamedTuple):
     data: Callable[[], dict[str, Any]] = dict
 
 
-def show(family: str, steps: Sequence[Step]) -> None:
+def show(family: str, title: str, steps: Sequence[Step]) -> None:
     """The step that the address names, and buttons to the ones before and after it."""
     names = [step.name for step in steps]
     if st.session_state.get("step") not in names:  # Chosen in the other lesson.
         st.session_state.pop("step", None)
-    name = st.segmented_control(
-        "Steps", names, default=names[0], required=True, key="step", bind="query-params"
-    )
+    # On a projector little is above the figure.
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.header(title, anchor=False, width="content")
+        name = st.segmented_control(
+            "Steps",
+            names,
+            default=names[0],
+            required=True,
+            key="step",
+            bind="query-params",
+            label_visibility="collapsed",
+        )
     at = names.index(name)
     step = steps[at]
     st.subheader(f"{at + 1}. {name}", anchor=False)
@@ -84,6 +95,17 @@ def losses() -> dict[str, Any]:
             values = {name: lines[-1][name] for name in names}
             latent_dim = getattr(run.recipe, "latent_dim", 0)
             models.append({"title": run.title, "latentDim": latent_dim} | values)
+    return {"models": models}
+
+
+def chances() -> dict[str, Any]:
+    """How real the discriminators of the report's GANs find pictures made at the end of training:
+    its mean for fixed latents, as training measured it."""
+    models = []
+    for run in _found("gan-mnist", "gan-imagenette"):
+        lines = [line for line in run.metrics() if line["split"] == "val" and "d_fake" in line]
+        if lines:
+            models.append({"title": run.title, "d": lines[-1]["d_fake"]})
     return {"models": models}
 
 
@@ -163,13 +185,18 @@ def _typical(fingerprint: str, _run: Run) -> list[dict[str, Any]]:
     if stored is None:
         return []
     labels = torch.tensor(stored.labels)
-    groups = {name: stored.means[labels == at] for at, name in enumerate(stored.classes)}
-    # A class may lie in several places, and its mean in none of them: so the medoid.
-    medoids = {
-        name: group[torch.cdist(group, group).sum(0).argmin()] for name, group in groups.items()
-    }
+    distances = torch.cdist(stored.means, stored.means)
+    near = distances.topk(NEIGHBOURS + 1, largest=False).indices[:, 1:]
+    own = (labels[near] == labels[:, None]).double().mean(1)
+    medoids = []
+    for label in range(len(stored.classes)):
+        group = (labels == label).nonzero()[:, 0]
+        # Where classes overlap, a 4 may look like a 9: so one of those among their own kind. A
+        # class may lie in several places, and its mean in none of them: so the medoid.
+        sure = group[own[group] >= own[group].quantile(0.75)]
+        medoids.append(sure[distances[sure][:, sure].sum(0).argmin()])
     with torch.inference_mode():
-        images = model.decode(torch.stack(list(medoids.values())))
+        images = model.decode(stored.means[torch.stack(medoids)])
         mean, log_variance = model.encode(images)
     deviation = (0.5 * log_variance).exp()
     return [
@@ -179,5 +206,7 @@ def _typical(fingerprint: str, _run: Run) -> list[dict[str, Any]]:
             "mean": mean[at].tolist(),
             "deviation": deviation[at].tolist(),
         }
-        for at, (name, picture) in enumerate(zip(medoids, shared.as_pictures(images), strict=True))
+        for at, (name, picture) in enumerate(
+            zip(stored.classes, shared.as_pictures(images), strict=True)
+        )
     ]

@@ -106,13 +106,13 @@ const LEAP = 10; // steps of Page Up and Page Down
  * A figure from x[0] to x[1] and y[0] to y[1]. `draw(pen)` says what is to be seen, and is called
  * for each painting; handles stay. `ticks` are numbers of the x axis, or [number, text].
  */
-function figure({ x, y, draw, title = "", ticks = [], height = 280, square = false, left = 14, moved }) {
+function figure({ x, y, draw, title = "", ticks = [], height = 280, square = false, moved }) {
   const shapes = svg("g", { "aria-hidden": "true" });
   const grips = svg("g");
-  const node = svg("svg", { class: "genmodels-figure", role: "group" }, shapes, grips);
+  const node = svg("svg", { class: `genmodels-figure${square ? " genmodels-square" : ""}`, role: "group" }, shapes, grips);
   const handles = [];
   const size = { width: 0, height };
-  const margin = { ...MARGIN, left };
+  const margin = ticks.length ? MARGIN : { ...MARGIN, bottom: 14 };
 
   const across = (value) =>
     margin.left + ((value - x[0]) / (x[1] - x[0])) * (size.width - margin.left - margin.right);
@@ -174,7 +174,7 @@ function figure({ x, y, draw, title = "", ticks = [], height = 280, square = fal
     node.style.height = `${size.height}px`;
     shapes.replaceChildren();
     draw(pen);
-    pen.line([[x[0], y[0]], [x[1], y[0]]], "axis");
+    if (ticks.length) pen.line([[x[0], y[0]], [x[1], y[0]]], "axis");
     for (const tick of ticks) {
       const [value, text] = Array.isArray(tick) ? tick : [tick, fixed(tick, 0)];
       add("path", { d: `M${across(value)} ${down(y[0])}v5` }, "axis");

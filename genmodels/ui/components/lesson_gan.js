@@ -22,6 +22,9 @@ function bell(chart, shape, style, name, { means, deviations, scale = 1, term = 
   });
 }
 
+/** Names D's curve at its right end, where it is `value`: beside the curve, inside the figure. */
+const nameD = (pen, name, value) => pen.text(3.9, value, name, "critic", "end", value > 0.5 ? 20 : -8);
+
 // 1. The game on a line.
 STEPS.game = () => {
   const real = { mean: 1, deviation: 0.7 };
@@ -41,9 +44,9 @@ STEPS.game = () => {
   const game = formula("V is the mean of log D of x over real x plus the mean of log of one minus D of G of z", [
     ["value", "V", "The value of the game, in nats: D wants it large, G wants it small"],
     " = ",
-    ["realPart", "E log D(x)", "How well D knows real values; 0 is best", "real"],
+    ["realPart", "E log D(x)", "The mean over real values: how well D knows them; 0 is best", "real"],
     " + ",
-    ["madePart", "E log(1 − D(G(z)))", "How well D knows generated ones; 0 is best", "made"],
+    ["madePart", "E log(1 − D(G(z)))", "The mean over generated values: how well D knows them; 0 is best", "made"],
   ]);
   let probe = 0;
   const line = figure({
@@ -56,8 +59,9 @@ STEPS.game = () => {
       pen.curve((x) => sigmoid(logit(x)), "critic", "");
       pen.line([[probe, 0], [probe, 1]], "extra genmodels-dashed");
       pen.text(real.mean, density(bump(real))(real.mean), "real p", "real", "middle", -12);
+      pen.text(made.mean, Math.min(density(bump(made))(made.mean), 0.9), "g", "made", "middle", -16);
       pen.text(-3.9, 0.5, "½", "quiet", "start", -5);
-      pen.text(3.9, clamp(sigmoid(logit(3.9)), 0.1, 0.93), "D", "critic", "end", -8);
+      nameD(pen, "D", sigmoid(logit(3.9)));
     },
   });
   bell(line, made, "made", "the generated values g", { means: [-3, 3], deviations: [0.45, 2], term: "g" });
@@ -101,14 +105,14 @@ STEPS.game = () => {
     line.paint();
   }
   return {
-    nodes: [sides([panel("Drag the generated bell, or take turns", line.node), buttons], [best.node, game.node, ...told.nodes])],
+    nodes: [buttons, sides([panel("Drag the generated bell, or the place x where the curves are read", line.node)], [best.node, game.node, ...told.nodes])],
     paint,
     remove: () => line.remove(),
   };
 };
 
 // 2. What each loss says.
-STEPS.losses = () => {
+STEPS.losses = (data) => {
   let logit = -4;
   const told = telling();
   const one = formula("log of one minus D has the slope minus D", [
@@ -136,8 +140,8 @@ STEPS.losses = () => {
       tangent(now.saturating, now.saturatingSlope, "made", "slope");
       tangent(now.usual, now.usualSlope, "extra", "usualSlope");
       pen.line([[logit, -7.5], [logit, 7.5]], "critic genmodels-dashed", "d");
-      pen.text(-6.8, 5.2, "−log D", "extra", "start", -14);
-      pen.text(6.8, -5, "log(1 − D)", "made", "end", 0);
+      pen.text(-6, 6, "−log D", "extra", "start", -8);
+      pen.text(5.6, -5.6, "log(1 − D)", "made", "end", 18);
     },
   });
   chart.handle({
@@ -159,8 +163,21 @@ STEPS.losses = () => {
     chart.describe(`Two curves over D: log of 1 minus D is ${fixed(now.saturating)} with slope ${fixed(now.saturatingSlope, 3)}, minus log D is ${fixed(now.usual)} with slope ${fixed(now.usualSlope, 3)}.`);
     chart.paint();
   }
+  const words = [one.node, other.node, ...told.nodes];
+  if (data.models.length) {
+    const buttons = data.models.map(({ title, d }) =>
+      press(`${title}: ${fixed(d)}`, () => {
+        logit = Math.log(d / (1 - d));
+        paint();
+      }),
+    );
+    words.push(
+      el("p", {}, "Trained: how real D found the generated pictures at the end, on average. Press to go there."),
+      el("div", { class: "genmodels-picks" }, ...buttons),
+    );
+  }
   return {
-    nodes: [sides([panel("Drag D along the axis; the thick lines are the slopes", chart.node)], [one.node, other.node, ...told.nodes])],
+    nodes: [sides([panel("Drag D along the axis; the thick lines are the slopes", chart.node)], words)],
     paint,
     remove: () => chart.remove(),
   };
@@ -188,8 +205,9 @@ STEPS.collapse = (data) => {
       pen.curve(density(real), "real", "", true);
       pen.curve(density(bump(made)), "made", "js", true);
       pen.curve((x) => sigmoid(bestLogit(real(x), bump(made)(x))), "critic genmodels-dashed", "");
-      pen.text(-3.9, 0.9, "D*", "critic", "start");
+      nameD(pen, "D*", sigmoid(bestLogit(real(3.9), bump(made)(3.9))));
       pen.text(2, 0.4, "real p", "real", "middle", -8);
+      pen.text(made.mean, Math.min(density(bump(made))(made.mean), 0.9), "g", "made", "middle", -16);
     },
   });
   bell(chart, made, "made", "the generated values g", { means: [-3, 3], deviations: [0.4, 2.4], term: "js" });

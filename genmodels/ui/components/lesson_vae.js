@@ -74,7 +74,7 @@ STEPS.posterior = (data) => {
   const [left, bottom, size] = data.area;
   const whole = figure({
     x: [left, left + size], y: [bottom, bottom + size], square: true, moved: paint,
-    ticks: [-3, 0, 3], title: "first number of z",
+    ticks: [-3, 0, 3], title: "first number of z, the second upwards",
     draw(pen) {
       pen.picture(data.tiles.url, data.tiles.width * data.tiles.columns);
       for (const [at, { name, mean }] of data.pictures.entries()) {
@@ -92,8 +92,7 @@ STEPS.posterior = (data) => {
       const { deviation: [a, b] } = data.pictures[chosen];
       for (const factor of [2, 1]) pen.ellipse([0, 0], [a * a, 0, b * b], factor, "made", "sigma q");
       pen.dot(0, 0, "made", "mu", 4);
-      pen.text(a, 0, "1σ", "made", "start", -6);
-      pen.text(2 * a, 0, "2σ", "made", "start", -6);
+      for (const factor of [1, 2]) pen.text(0, factor * b, `${factor}σ`, "made", "middle", -4);
     },
   });
   const away = () => data.pictures[chosen].mean.map((mean, at) => (z[at] - mean) / data.pictures[chosen].deviation[at]);
@@ -177,15 +176,14 @@ STEPS.elbo = (data) => {
       pen.line([[0, 0.02], [mean, 0.02]], "made", "square");
     },
   });
-  const peak = () => Math.min(normal(mean, mean, deviation), 2);
   bells.handle({
-    name: "mu, the mean", style: "made", term: "square", at: () => [mean, peak()],
+    name: "mu, the mean", style: "made", term: "square", at: () => [mean, normal(mean, mean, deviation)],
     move: (x) => { mean = clamp(x, -3, 3); }, say: () => `mu = ${fixed(mean)}`,
   });
   bells.handle({
     name: "sigma, the standard deviation", style: "extra", term: "variance log",
     at: () => [mean + deviation, normal(mean + deviation, mean, deviation)],
-    move: (x) => { deviation = clamp(x - mean, 0.1, 2.5); }, say: () => `sigma = ${fixed(deviation)}`,
+    move: (x) => { deviation = clamp(x - mean, 0.2, 2.5); }, say: () => `sigma = ${fixed(deviation)}`,
   });
 
   function paint() {
@@ -231,11 +229,25 @@ STEPS.elbo = (data) => {
   };
 };
 
+/** A draw of N(0, 1), where the figures show it. */
+function gaussian() {
+  const radius = Math.sqrt(-2 * Math.log(1 - Math.random()));
+  return clamp(radius * Math.cos(2 * Math.PI * Math.random()), -3, 3);
+}
+
 // 3. How the gradient gets past a random draw.
 STEPS.trick = () => {
   let [mean, deviation, epsilon, direct] = [0.5, 0.8, 1, true];
   const goal = 2;
   const told = telling();
+  const drawn = formula("z is a draw of the Gaussian with mean mu and standard deviation sigma", [
+    ["z", "z", "The draw that the decoder is given", "extra"],
+    " ~ N(",
+    ["mu", "μ", "The mean, from the encoder", "made"],
+    ", ",
+    ["sigma", "σ^{2}", "The standard deviation σ, from the encoder", "made"],
+    ")",
+  ]);
   const law = formula("z is mu plus sigma times epsilon", [
     ["z", "z", "The draw that the decoder is given", "extra"],
     " = ",
@@ -261,7 +273,7 @@ STEPS.trick = () => {
     at: () => [epsilon, normal(epsilon, 0, 1)], move: (x) => { epsilon = x; }, say: () => `epsilon = ${fixed(epsilon)}`,
   });
   const draws = figure({
-    x: [-4, 4], y: [0, 1], ticks: [-4, -2, 0, 2, 4], title: "z", moved: paint, height: 190,
+    x: [-4, 4], y: [0, 1], ticks: [-4, -2, 0, 2, 4], title: "z", moved: change, height: 190,
     draw(pen) {
       pen.curve((x) => normal(x, mean, deviation), "made", "mu sigma", true);
       const { z } = reparametrised(mean, deviation, epsilon, goal);
@@ -324,14 +336,24 @@ STEPS.trick = () => {
     direct = at === 0;
     paint();
   });
+  const again = press("Draw again", change);
+  const noisePanel = panel("Drag the noise ε", noise.node);
+
+  function change() {
+    if (direct) epsilon = gaussian();
+    paint();
+  }
 
   function paint() {
     const { z, slope, toMean, toDeviation } = reparametrised(mean, deviation, epsilon, goal);
+    drawn.node.hidden = again.hidden = !direct;
+    law.node.hidden = noisePanel.hidden = direct;
+    drawn.set({ z, mu: mean, sigma: `${fixed(deviation)}²` });
     law.set({ z, mu: mean, sigma: deviation, epsilon });
     slopes.set({ dmu: direct ? "none" : 1, dsigma: direct ? "none" : epsilon, dz: slope });
     told.say(
       direct
-        ? "z comes out of a draw. A draw has no slope: the gradient stops at z, and the encoder learns nothing from the loss."
+        ? "Each move draws z anew, so nobody can say what a small change of μ did to it. The gradient stops at z, and the encoder learns nothing from the loss."
         : `The draw is ε now, off to the side. μ gets ${fixed(slope)} · 1 = ${fixed(toMean)}, and σ gets ${fixed(slope)} · ${fixed(epsilon)} = ${fixed(toDeviation)}.`,
     );
     graph.describe(
@@ -347,8 +369,11 @@ STEPS.trick = () => {
     nodes: [
       pick,
       sides(
-        [panel("Numbers go right, the gradient comes back (dashed)", graph.node), panel("Drag the noise ε, then μ and σ", noise.node, draws.node)],
-        [law.node, slopes.node, ...told.nodes],
+        [
+          panel("Numbers go right, the gradient comes back (dashed)", graph.node),
+          el("div", { class: "genmodels-panel" }, panel("Drag μ and σ", draws.node), again, noisePanel),
+        ],
+        [drawn.node, law.node, slopes.node, ...told.nodes],
       ),
     ],
     paint,
@@ -377,7 +402,7 @@ STEPS.sampling = (data) => {
     ["miss", "(mean − a)^{2}", "What the answer loses by not being the mean", "extra"],
   ]);
   const map = figure({
-    x: [left, left + size], y: [bottom, bottom + size], square: true, moved: paint, ticks: [-3, 0, 3], title: "first number of z",
+    x: [left, left + size], y: [bottom, bottom + size], square: true, moved: paint, ticks: [-3, 0, 3], title: "first number of z, the second upwards",
     draw(pen) {
       pen.picture(data.tiles.url, data.tiles.width * data.tiles.columns);
       for (const radius of [1, 2]) pen.ellipse([0, 0], [1, 0, 1], radius, "ring", "z");
