@@ -26,15 +26,13 @@ from browser import CHROMIUM, FLAGS
 from conftest import write_mnist
 from soak_place import PATIENCE, Place, eventually, own_runs
 from streamlit.proto.Alert_pb2 import Alert
-from websockets.asyncio.client import connect
 
-from benchmarks.classroom import Session
+from benchmarks.server import join
 from genmodels import data, jobs, recipes
 from genmodels.errors import GenmodelsError
 from genmodels.recipes import Recipe
 from genmodels.runs import Run
 from genmodels.ui import navigation
-from genmodels.ui.visitor import COOKIE
 
 MOST_RUNS = 12
 PAGES = [name for _, name, *_ in navigation.PAGES]
@@ -125,29 +123,23 @@ class Soak(Place):
 
     async def visit(self, pages: list[tuple[str, str, str]]) -> None:
         """A session that opens pages, and presses a button of each where one is named."""
-        stream = self.address.replace("http", "ws", 1) + "/_stcore/stream"
-        cookie = {"Cookie": f"{COOKIE}={secrets.token_hex(16)}"}
-        async with (
-            asyncio.timeout(PATIENCE),
-            connect(
-                stream,
-                additional_headers=cookie,
-                subprotocols=["streamlit"],  # pyright: ignore[reportArgumentType]
-                max_size=None,
-            ) as connection,
-        ):
-            session = Session(connection)
-            for page, query, label in pages:
-                _, drawn = await session.open(page.replace("home", ""), query)
-                pressed = [e.button.id for e in drawn if label and e.button.label == label]
-                if pressed:
-                    _, drawn = await session.open(page, query, pressed[0])
-                for element in drawn:
-                    fault = (
-                        element.alert.format == Alert.ERROR and "our fault" in element.alert.body
-                    )
-                    if fault or element.HasField("exception"):
-                        raise AssertionError(f"the page {page!r} broke on {query!r}: {element}")
+        async with asyncio.timeout(PATIENCE):
+            [session] = await join(self.address, 1)
+            try:
+                for page, query, label in pages:
+                    _, drawn = await session.open(page.replace("home", ""), query)
+                    pressed = [e.button.id for e in drawn if label and e.button.label == label]
+                    if pressed:
+                        _, drawn = await session.open(page, query, pressed[0])
+                    for element in drawn:
+                        fault = (
+                            element.alert.format == Alert.ERROR
+                            and "our fault" in element.alert.body
+                        )
+                        if fault or element.HasField("exception"):
+                            raise AssertionError(f"the page {page!r} broke on {query!r}: {element}")
+            finally:
+                await session.socket.close()
 
     def kill_trainer(self) -> None:
         if not self.processes("train.py"):

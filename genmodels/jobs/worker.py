@@ -169,6 +169,8 @@ def _is_taken(run: runs.Run) -> bool:
 def _spawn(run: runs.Run, claim: BaseFileLock) -> subprocess.Popen:
     name = run.info["recipe_name"] or ""  # Of no recipe the trainer says so.
     command = [sys.executable, str(folders.REPOSITORY / "train.py"), name]
+    inherited = claim._context.lock_file_fd
+    assert inherited is not None
     with _log(run.id).open("ab") as file:
         process = subprocess.Popen(
             [*command, "--resume", f"--run-dir={run.path}"],
@@ -176,7 +178,7 @@ def _spawn(run: runs.Run, claim: BaseFileLock) -> subprocess.Popen:
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            pass_fds=[claim._context.lock_file_fd],  # pyright: ignore[reportArgumentType]
+            pass_fds=[inherited],
         )
     trainer = {"worker": _own.name, "pid": process.pid, "host": platform.node()}
     try:
