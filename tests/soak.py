@@ -233,8 +233,8 @@ def told(soak: Soak, acts: dict[Callable[[Soak], None], int], minutes: float) ->
             held[name] += 1
         except Nothing:
             return
-        except (AssertionError, OSError) as error:
-            print(f"BROKEN after {name}: {error or type(error).__name__}", flush=True)
+        except Exception as error:  # Whatever it is: it broke, and the next act comes.
+            print(f"BROKEN after {name}: {type(error).__name__} {error}", flush=True)
         times[name] += 1
 
     attempt(Soak.start)

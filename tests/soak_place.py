@@ -17,7 +17,7 @@ import psutil
 from genmodels import folders, jobs, runs, weights
 from genmodels.runs import Damaged, Run
 
-PATIENCE = 120
+PATIENCE = 300
 """Seconds in which what was killed has to be in order again."""
 MOST_MEMORY = 2_500_000_000
 """Bytes the app may take."""

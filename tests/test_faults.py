@@ -177,7 +177,7 @@ def check(folder: Path, name: str) -> None:
 def test_a_damaged_file_is_said_and_harms_nothing_else(name, fresh, whole):
     content = (whole / "first" / name).read_bytes()
 
-    @few(10)
+    @few(8)
     @given(damaged(content))
     def property_of(junk: bytes) -> None:
         folder = fresh()

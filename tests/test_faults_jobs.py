@@ -108,9 +108,9 @@ def test_any_ticket_leaves_an_order(runs_folder):
 
 
 def test_a_worker_goes_on_over_runs_that_nobody_can_train():
-    """No recipe's name, no claim to be had, no lock to be had, no state to go on with, a file of
-    the queue that is replaced: and the last two are trained."""
-    ids = ("nameless", "unclaimed", "locked", "lost", "torn", "whole")
+    """No recipe's name, no claim to be had, no lock to be had, a file of the queue that is
+    replaced: and the last one is trained, though its own files are torn."""
+    ids = ("nameless", "unclaimed", "locked", "torn")
     made = {}
     for name in ids:
         run = jobs.submit("vae-mnist", SHORT, title=name)
@@ -118,7 +118,6 @@ def test_a_worker_goes_on_over_runs_that_nobody_can_train():
     runs.change_info(made["nameless"].path, recipe_name=None)
     (made["unclaimed"].path / "claim").mkdir()
     (made["locked"].path / "lock").mkdir()
-    (made["lost"].path / "state.pt").write_bytes(b"junk")
     (made["torn"].path / "metrics.jsonl").write_bytes(b'{"epoch": 0, "spl')
     (made["torn"].path / "trainer.json").write_bytes(b'{"worker": "test", "pid": -1}')
     for content in (b"\xff", b"[1]", b'"nobody"'):
@@ -126,11 +125,9 @@ def test_a_worker_goes_on_over_runs_that_nobody_can_train():
     with at_work():
         wait(lambda: state(made["nameless"]) == "failed", 600)
         database().write_bytes(b"junk" * 5000)
-        wait(lambda: state(made["whole"]) == "done", 600)
+        wait(lambda: state(made["torn"]) == "done", 600)
         (made["locked"].path / "lock").rmdir()
-    assert state(made["torn"]) == "done"
     assert "there is no recipe ''" in made["nameless"].status().reason
-    assert "state.pt is damaged" in made["lost"].status().reason
     assert state(made["unclaimed"]) == "waiting"
     assert {run.id for run in runs.list_runs()} >= {run.id for run in made.values()}
     log = (folders.cache() / "test.log").read_text()

@@ -44,10 +44,8 @@ CHOSEN = {"a_from": "Kept", "b_from": "Kept", "c_from": "Kept", "source": "Test 
 VIEWS = ("Walk", "Nearest training images", "Why the number of samples matters", "Epochs")
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_nonsense_in_the_address_breaks_no_page(page, app: AppTest):  # noqa: F811
-    for turn in range(EXAMPLES or 1):
-        at = PAGES.index(page) + 7 * turn
+def test_nonsense_in_the_address_breaks_no_page(app: AppTest):  # noqa: F811
+    for at in range(len(PAGES) * (EXAMPLES or 1)):
         values = itertools.islice(itertools.cycle(NONSENSE), at, None)
         query = {name: [next(values), next(values)][: 1 + at % 2] for name in NAMES}
         if at % 3:
@@ -57,10 +55,9 @@ def test_nonsense_in_the_address_breaks_no_page(page, app: AppTest):  # noqa: F8
         app.query_params.clear()
         for name, some in query.items():
             app.query_params[name] = some
-        open_page(app, page)
+        open_page(app, PAGES[at % len(PAGES)])
         assert app.header[0].value
-        for error in app.error:
-            assert "our fault" not in error.value
+        assert not any("our fault" in error.value for error in app.error)
 
 
 @pytest.mark.parametrize("text", ["9" * 5000, "-1", "²", "1e9", "\0", "..", "a/b", "x" * 300])
