@@ -116,11 +116,6 @@ class Recipe:
         """How many classes its model can tell apart; own pictures are all of one."""
         return len(DATASETS[self.dataset].classes) if self.pictures is None else 1
 
-    @property
-    def sees_features(self) -> bool:
-        """Whether its model looks at pictures through the data set's classifier."""
-        return False
-
     def problems(self) -> dict[str, str]:
         """A sentence for each field that cannot be trained, by the field's name."""
         problems = {}
@@ -217,10 +212,6 @@ class VAERecipe(LatentRecipe):
     encoder_norm: Annotated[Norm, Doc("Normalisation between the encoder's layers.")] = "none"
     decoder_norm: Annotated[Norm, Doc("Normalisation between the decoder's layers.")] = "none"
 
-    @property
-    def sees_features(self) -> bool:
-        return self.feature_weight > 0
-
 
 @dataclass(frozen=True, kw_only=True)
 class GANRecipe(LatentRecipe):
@@ -230,10 +221,6 @@ class GANRecipe(LatentRecipe):
     family_title = "GAN"
     network_sizes: ClassVar = {"convolutional": (28, 64), "residual": (28, 64)}
 
-    discriminator_input: Annotated[
-        Literal["pixels", "features"],
-        Doc("What D judges: pictures, or what each stage of our classifier sees of them."),
-    ] = "pixels"
     discriminator_feature_maps: Annotated[
         int | None, Range(1, 512), Doc("feature maps of the discriminator; None takes the same.")
     ] = None
@@ -258,10 +245,6 @@ class GANRecipe(LatentRecipe):
         Literal["none", "batch", "spectral"],
         Doc("Normalisation of the discriminator: of what its layers give, or of their weights."),
     ] = "none"
-
-    @property
-    def sees_features(self) -> bool:
-        return self.discriminator_input == "features"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,7 +37,7 @@ from . import (
 )
 from .devices import Device, choose_device, choose_precision
 from .errors import GenmodelsError, RecipeError, RunError
-from .evaluation import Gauge
+from .evaluation import Gauge, features
 from .models import Model, build
 from .progress import Progress, Stopped, watch
 from .recipes import Recipe
@@ -78,7 +78,9 @@ class Trainer:
         self.parameters = {
             name: list(network.parameters()) for name, network in self.model.networks.items()
         }
-        weights.lend_features(self.model)
+        if getattr(self.recipe, "feature_weight", 0.0):
+            judged: Any = self.model
+            judged.features = features.stages(self.recipe.dataset, self.device)
         self.averages: list[Tensor] = []
         self.learning: list[Tensor] = []
         self.shown = self.averaged()

@@ -61,18 +61,7 @@ def load_run(run: Run, device: str = "cpu") -> Any:
     if len(seen) > 1:
         weights = load_state(run.path)["networks"]
     put(model, weights, run.id)
-    model = model.to(device).eval()
-    if hasattr(model, "discriminate"):  # A VAE looks through a classifier only while it learns.
-        lend_features(model)
-    return model
-
-
-def lend_features(model: Any) -> None:
-    """Lets a model look at images through its data set's classifier, where its recipe asks for
-    it; gradients pass, and nothing is learnt there. Raises RunError where there is none."""
-    if model.recipe.sees_features:
-        judge = load(f"classifier-{model.recipe.dataset}", str(model.device)).requires_grad_(False)
-        model.features = judge.to(memory_format=torch.channels_last).stages
+    return model.to(device).eval()
 
 
 def build_empty(recipe) -> Model:

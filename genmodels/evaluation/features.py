@@ -110,15 +110,27 @@ def load(
     """The features of that kind for a data set. Raises EvaluationError when they are missing."""
     if kind == "inception":
         return inception(weights_file, device=device, precision=precision, progress=progress)
+    return classifier(_classifier_run(dataset), device=device, precision=precision)
+
+
+def _classifier_run(dataset: str) -> runs.Run:
     name = f"classifier-{dataset}"
     try:
-        run = runs.find(name)
+        return runs.find(name)
     except RunError as error:
         raise EvaluationError(
             f"measuring needs {name} ({str(error).rstrip('.')}); "
             f"train it by `python train.py {name} --run-dir runs/{name}`."
         ) from error
-    return classifier(run, device=device, precision=precision)
+
+
+def stages(dataset: str, device: torch.device) -> Callable[[Tensor], list[Tensor]]:
+    """What each stage of a data set's classifier sees of images; gradients pass through it.
+
+    Raises EvaluationError where there is no classifier.
+    """
+    model = weights.load_run(_classifier_run(dataset), str(device)).requires_grad_(False)
+    return model.to(memory_format=torch.channels_last).stages
 
 
 def classifier(

@@ -4,7 +4,7 @@ Images are float32 [n, channels, height, width] in [0, 1], latents float32 [n, l
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -78,9 +78,6 @@ class LatentModel(Model):
 
     prior: ClassPrior | None
     """Where latents come from; None for N(0, 1)."""
-    features: Callable[[Tensor], list[Tensor]] | None = None
-    """What each stage of a classifier sees of images in [0, 1]; given by `weights.lend_features`
-    where the recipe asks for it."""
 
     def __init__(self, recipe: LatentRecipe, prior: ClassPrior | None):
         super().__init__(recipe)

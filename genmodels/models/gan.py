@@ -14,16 +14,13 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 from .. import noise, objectives
-from ..recipes import RECIPES, ClassifierRecipe, GANRecipe
+from ..recipes import GANRecipe
 from . import LatentModel, Turn, augmentation, norm_layer, residual
 from .prior import ClassPrior
 
 PENALISED = 16
 """R1 is taken of every sixteenth image, which costs as little as all in every sixteenth step
 (Karras et al. 2020) and needs no count of steps."""
-
-SMALLEST = 4
-"""Pixels of a side from which a discriminator of features answers."""
 
 
 class Generator(nn.Sequential):
@@ -97,45 +94,6 @@ class Discriminator(nn.Sequential):
         return common + of_classes.gather(1, labels[:, None])[:, 0]
 
 
-class FeatureDiscriminator(nn.Module):
-    """What a trained classifier sees of images to one logit from each of its stages, [n, stages].
-
-    To judge features that are known already takes far fewer images to learn than to judge pixels
-    (Sauer et al. 2021, Projected GANs). Classes are asked about as in `Discriminator`.
-    """
-
-    def __init__(self, recipe: GANRecipe):
-        super().__init__()
-        judge = RECIPES[f"classifier-{recipe.dataset}"]
-        assert isinstance(judge, ClassifierRecipe)
-        kind = "batch" if recipe.discriminator_norm == "batch" else "none"
-        maps = recipe.discriminator_feature_maps or recipe.feature_maps
-        self.answers = 1 + recipe.class_count if recipe.prior == "classes" else 1
-        self.heads = nn.ModuleList()
-        for stage in range(judge.stages):
-            width, size = judge.width * 2**stage, recipe.shape[1] // 2 ** (stage + 1)
-            layers: list[nn.Module] = []
-            while size > SMALLEST:
-                layers += [nn.Conv2d(width, maps, 4, 2, 1), *norm_layer(kind, maps, 2)]
-                layers += [nn.LeakyReLU(0.2)]
-                width, size = maps, size // 2
-            layers += [nn.Conv2d(width, maps, size), nn.LeakyReLU(0.2)]
-            layers += [nn.Conv2d(maps, self.answers, 1), nn.Flatten()]
-            self.heads.append(nn.Sequential(*layers))
-
-    def forward(self, features: list[Tensor], labels: Tensor | None = None) -> Tensor:
-        """Without labels, the class is taken as which the stages hold an image for real most."""
-        pairs = zip(self.heads, features, strict=True)
-        answers = torch.stack([head(stage) for head, stage in pairs], 1)
-        common, of_classes = answers[..., 0], answers[..., 1:]
-        if of_classes.shape[2] == 0:
-            return common
-        if labels is None:
-            labels = of_classes.mean(1).argmax(1)
-        places = labels[:, None, None].expand(-1, len(self.heads), 1)
-        return common + of_classes.gather(2, places)[..., 0]
-
-
 class GAN(LatentModel):
     """A generator and the discriminator it plays against."""
 
@@ -146,8 +104,7 @@ class GAN(LatentModel):
         super().__init__(recipe, prior)
         self.options = recipe
         self.generator = Generator(recipe)
-        known = recipe.discriminator_input == "features"
-        self.discriminator = FeatureDiscriminator(recipe) if known else Discriminator(recipe)
+        self.discriminator = Discriminator(recipe)
         self.apply(_initialise)
         if recipe.discriminator_norm == "spectral":
             self.discriminator.apply(_normalise_spectrum)
@@ -161,8 +118,7 @@ class GAN(LatentModel):
     def discriminate(self, images: Tensor) -> Tensor:
         """D(x) of each image, [n], from 0 to 1: above a half where it holds it for real. Where it
         learnt by cross-entropy, the probability it gives that; a hinge loss teaches none."""
-        logits = self._judged(images * 2 - 1)
-        return logits.reshape(len(images), -1).mean(1).sigmoid()
+        return self.discriminator(images * 2 - 1).sigmoid()
 
     def turns(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[Turn]:
         loss_kind = self.options.loss
@@ -171,8 +127,8 @@ class GAN(LatentModel):
         labels = self._known(labels)
         with self.autocast():
             fakes = self._fakes(labels, rng)
-            real_logits = self._judged(self._seen(images * 2 - 1, rng), labels)
-            fake_logits = self._judged(self._seen(fakes.detach(), rng), labels)
+            real_logits = self.discriminator(self._seen(images * 2 - 1, rng), labels)
+            fake_logits = self.discriminator(self._seen(fakes.detach(), rng), labels)
         loss = objectives.discriminator_loss(real_logits, fake_logits, loss_kind)
         measured = {
             "discriminator_loss": loss.detach(),
@@ -182,14 +138,14 @@ class GAN(LatentModel):
         if self.options.r1_weight:
             some = (images[::PENALISED] * 2 - 1).requires_grad_()
             with self.autocast():
-                logits = self._judged(some, labels[::PENALISED])
+                logits = self.discriminator(some, labels[::PENALISED])
             penalty = objectives.gradient_penalty(logits, some)
             loss = loss + self.options.r1_weight * penalty
             measured["r1"] = penalty.detach()
         yield Turn(("discriminator",), loss, measured)
         # The same fakes before the discriminator that has just learnt.
         with self.autocast():
-            fake_logits = self._judged(self._seen(fakes, rng), labels)
+            fake_logits = self.discriminator(self._seen(fakes, rng), labels)
         loss = objectives.generator_loss(fake_logits, loss_kind)
         moving = tuple(name for name in self.networks if name != "discriminator")
         yield Turn(moving, loss, {"generator_loss": loss.detach()})
@@ -198,8 +154,8 @@ class GAN(LatentModel):
         labels = self._known(labels)
         with self.autocast():
             fakes = self._fakes(labels, rng)
-            real_logits = self._judged(images * 2 - 1, labels)
-            fake_logits = self._judged(fakes, labels)
+            real_logits = self.discriminator(images * 2 - 1, labels)
+            fake_logits = self.discriminator(fakes, labels)
         return {
             "generator_loss": objectives.generator_loss(fake_logits, self.options.loss),
             "discriminator_loss": objectives.discriminator_loss(
@@ -219,13 +175,6 @@ class GAN(LatentModel):
         """Pictures of new latents, in [-1, 1], of the classes `labels` [n] where it has classes."""
         latents = noise.normal((len(labels), self.latent_dim), rng)
         return self.generator(latents if self.prior is None else self.prior(latents, labels))
-
-    def _judged(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """The discriminator's logits of images in [-1, 1]."""
-        if self.options.discriminator_input == "features":
-            assert self.features is not None
-            return self.discriminator(self.features((images + 1) / 2), labels)
-        return self.discriminator(images, labels)
 
     def _seen(self, images: Tensor, rng: torch.Generator) -> Tensor:
         kind = self.options.discriminator_augmentation

@@ -1,7 +1,7 @@
 """Variational autoencoders (Kingma and Welling 2014)."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Literal
 
@@ -93,6 +93,8 @@ class VAE(LatentModel):
         self.reduction: Literal["sum", "mean"] = recipe.reduction
         self.learning_rate = recipe.learning_rate
         self.feature_weight = recipe.feature_weight
+        self.features: Callable[[Tensor], list[Tensor]] | None = None
+        """What a judge of images sees of them, stage by stage; set where the recipe asks for it."""
         self.encoder = Encoder(recipe)
         self.decoder = Decoder(recipe)
 
