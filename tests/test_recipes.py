@@ -25,7 +25,6 @@ def test_the_reports_recipes_are_those_of_the_report():
     vae |= {"likelihood": "bernoulli", "components": 1, "feature_weight": 0.0}
     gan = {"family": "gan", "beta1": 0.5, "loss": "cross-entropy", "r1_weight": 0.0}
     gan |= {"discriminator_feature_maps": None, "discriminator_augmentation": "none"}
-    gan |= {"discriminator_input": "pixels"}
     gan |= {"generator_learning_rate": 2e-4, "discriminator_learning_rate": 2e-4}
     mnist = {"dataset": "mnist", "network": "linear", "epochs": 30}
     imagenette = {"dataset": "imagenette", "network": "convolutional", "epochs": 50}
