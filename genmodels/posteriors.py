@@ -13,7 +13,9 @@ from .recipes import DATASETS
 from .runs import Run
 
 STORED = 2000
-"""How many posterior means of held-out images are kept."""
+"""How many posterior means of held-out images are kept at most."""
+NUMBERS = 64_000
+"""How many numbers those have at most, all together: as text they are a megabyte."""
 BATCH = 128
 FITTED = 20_000
 """How many training images a prior is fitted to at most."""
@@ -75,7 +77,8 @@ def summary(model: Any, train: data.Images, val: data.Images) -> dict[str, Any]:
       data set may be stored class by class; images: their numbers
     """
     means, kl = _encode(model, train.pixels)
-    chosen = torch.linspace(0, len(val) - 1, min(STORED, len(val))).round().long()
+    count = min(STORED, NUMBERS // model.latent_dim, len(val))
+    chosen = torch.linspace(0, len(val) - 1, count).round().long()
     groups = {name: means[train.labels == label] for label, name in enumerate(train.classes)}
     return {
         "class_means": {

@@ -67,3 +67,11 @@ def test_the_means_of_classes_are_the_posteriors_or_the_priors(make_run):
     assert means["4"] == model.prior.means[4, 0].tolist()
     plain = make_run("plain", "gan-mnist")
     assert posteriors.class_means(plain, build(plain.recipe)) == {}
+
+
+def test_of_wide_latents_fewer_are_kept(monkeypatch):
+    model, images = two_latents(), labelled(100)
+    model.encode = encode
+    assert len(posteriors.summary(model, images, images)["posterior_means"]) == 100
+    monkeypatch.setattr(posteriors, "NUMBERS", 80)
+    assert posteriors.summary(model, images, images)["images"][::13] == [0, 33, 66, 99]
