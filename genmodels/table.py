@@ -102,7 +102,7 @@ def picture(run: Run) -> str:
 def ablations() -> str:
     """What each means buys, a table for each ladder that was climbed."""
     tables = [
-        f"From `{name}`, {ablation.EPOCHS[name]} epoch each:\n\n{ablation.table(name)}"
+        f"From `{name}`, epochs of each step: {ablation.EPOCHS[name]}\n\n{ablation.table(name)}"
         for name in ablation.LADDERS
         if ablation.kept(name)
     ]

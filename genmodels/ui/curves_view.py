@@ -56,7 +56,8 @@ def ablations() -> None:
     steps = ladders[name]
     epochs = steps[0].recipe.epochs
     st.markdown(
-        f"Each step adds one means to the step before and is trained for {epochs} epochs. Below "
+        f"Each step adds one means to the step before and is trained for "
+        f"{epochs} epoch{'s' * (epochs != 1)}. Below "
         "each: the distance of 10,000 samples from real pictures on our classifier's features "
         "(the less the better), precision (are they like real ones?) and recall (are all kinds "
         "there?)."
