@@ -176,7 +176,7 @@ def test_a_run_keeps_its_whole_epochs_in_the_queue_and_out_of_it():
     run = jobs.submit("vae-mnist", LONG)
     # Killed in its third epoch.
     runs.write_status(run.path, runs.Status("training", epoch=3, epochs=900))
-    (run.path / "metrics.jsonl").write_text('{"epoch": 2, "split": "val"}\n')
+    (run.path / "metrics.jsonl").write_text('{"epoch": 2, "split": "val", "images_seen": 9}\n')
     for leave, left in (
         (lambda: jobs.stop(run), "stopped"),
         (lambda: worker._settle(run.path), "failed"),  # The trainer did not come to a word.

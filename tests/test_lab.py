@@ -129,7 +129,14 @@ def test_latents_of_classes_are_longer_than_those_of_the_standard_normal(app, ma
 @pytest.mark.parametrize("weight", [1.0, 10.0])
 def test_the_sum_of_a_loss_says_what_the_kl_weighs(make_run, weight):
     run = make_run("mine", kl_weight=weight)
-    line = {"epoch": 1, "split": "val", "loss": 150 + weight * 3, "reconstruction": 150, "kl": 3}
+    line = {
+        "epoch": 1,
+        "split": "val",
+        "images_seen": 9,
+        "loss": 150 + weight * 3,
+        "reconstruction": 150,
+        "kl": 3,
+    }
     (run.path / "metrics.jsonl").write_text(f"{json.dumps(line)}\n")
     words = shared.losses_in_words(run)
     assert f"**{150 + weight * 3:.1f}** nats" in words
