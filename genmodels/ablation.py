@@ -68,7 +68,6 @@ LADDERS: dict[str, tuple[Step, ...]] = {
         ),
         Step("Spectral norm, hinge", {"discriminator_norm": "spectral", "loss": "hinge"}),
         Step("Averaged weights, cosine", {"weight_average": 0.999, "schedule": "cosine"}),
-        Step("Gaussians of classes", {"prior": "classes"}),
     ),
 }
 

@@ -325,7 +325,6 @@ RECIPES: dict[str, Recipe] = {
         discriminator_norm="spectral",
         loss="hinge",
         weight_average=0.999,
-        prior="classes",
     ),
     "vae-imagenette-plus": VAERecipe(
         dataset="imagenette",
@@ -356,7 +355,6 @@ RECIPES: dict[str, Recipe] = {
         augmentation="mirror",
         discriminator_augmentation="shift",
         weight_average=0.999,
-        prior="classes",
     ),
     "vae-mnist": VAERecipe(
         dataset="mnist", network="linear", latent_dim=16, epochs=30, batch_size=64

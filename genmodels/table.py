@@ -89,14 +89,15 @@ def gallery() -> str:
     rows = []
     for name in REPORT:
         pair = [by_id[found] for found in (name, f"{name}-plus") if found in by_id]
-        rows += [[f"`{run.id}`" for run in pair], [picture(run) for run in pair]]
+        rows.append([picture(run) for run in pair] + ["not trained yet"] * (2 - len(pair)))
     return markdown(("the report's", "better, no larger"), rows)
 
 
 def picture(run: Run) -> str:
     """The newest stored samples as an HTML image, which Markdown cannot give a width."""
     path = list(run.samples().values())[-1].relative_to(folders.REPOSITORY)
-    return f'<img src="{path}" width="{WIDTH}" alt="Sixty-four samples of {run.id}">'
+    image = f'<img src="{path}" width="{WIDTH}" alt="Sixty-four samples of {run.id}">'
+    return f"`{run.id}`<br>{image}"
 
 
 def ablations() -> str:
@@ -106,9 +107,10 @@ def ablations() -> str:
         for name in ablation.LADDERS
         if ablation.kept(name)
     ]
-    seeds = ablation.table("seeds")
-    tables.append(f"Whole trainings from several seeds, mean ± standard deviation:\n\n{seeds}")
-    return "\n\n".join(tables)
+    if ablation.kept("seeds"):
+        seeds = ablation.table("seeds")
+        tables.append(f"Whole trainings from several seeds, mean ± standard deviation:\n\n{seeds}")
+    return "\n\n".join(tables) or "Not computed yet."
 
 
 PARTS = {"runs": table, "samples": samples, "gallery": gallery, "ablations": ablations}

@@ -30,7 +30,15 @@ from genmodels.ui import components, navigation, shared, shell
 
 APP = Path(navigation.__file__)
 PAGES = [name for _, name, *_ in navigation.PAGES]
-SHIPPED = ("gan-imagenette", "gan-mnist", "vae-imagenette", "vae-mnist", "vae-mnist-2d")
+SHIPPED = (
+    "gan-imagenette",
+    "gan-mnist",
+    "vae-imagenette",
+    "vae-imagenette-plus",
+    "vae-mnist",
+    "vae-mnist-2d",
+    "vae-mnist-plus",
+)
 
 
 @pytest.fixture

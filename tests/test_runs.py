@@ -53,10 +53,10 @@ def test_a_shipped_run_comes_before_an_own_one_of_its_name(make_run, tmp_path, m
 
 
 def test_what_changed_on_the_disk_is_read_again(make_run):
-    run = make_run("first")
+    run = make_run("first", latent_dim=1)
     assert (run.metrics(), run.latents()) == ([], {})
     for epoch in (0, 1):
-        runs.append_metrics(run.path, [{"epoch": epoch, "split": "val"}])
+        runs.append_metrics(run.path, [{"epoch": epoch, "split": "val", "images_seen": 0}])
         assert [line["epoch"] for line in run.metrics()] == list(range(epoch + 1))
     runs.write_json(run.path / "latents.json", {"kl": [1.0]})
     assert run.latents() == {"kl": [1.0]}
@@ -70,7 +70,7 @@ def test_what_changed_on_the_disk_is_read_again(make_run):
 
 def test_whoever_changes_a_list_of_metrics_changes_it_for_nobody_else(make_run):
     run = make_run("first")
-    runs.append_metrics(run.path, [{"epoch": 0, "split": "val"}])
+    runs.append_metrics(run.path, [{"epoch": 0, "split": "val", "images_seen": 0}])
     run.metrics().clear()
     assert len(run.metrics()) == 1
 
