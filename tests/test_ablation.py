@@ -4,6 +4,22 @@ from genmodels import ablation, folders, recipes, runs
 from genmodels.errors import RecipeError
 
 
+def entry(metric: str, value: float) -> dict:
+    """A measurement as evaluation.json holds it."""
+    texts = ("title", "features", "features_fingerprint", "weights_fingerprint", "created")
+    part = {"split": "val", "images": 2, "fingerprint": ""}
+    return {
+        "metric": metric,
+        "value": value,
+        "error": None,
+        "samples": 2,
+        "seed": 0,
+        "real": {"dataset": "mnist", **part},
+        "floor": {"value": 0.0, "error": None, **part},
+        **dict.fromkeys(texts, ""),
+    }
+
+
 @pytest.mark.parametrize("name", ablation.LADDERS)
 def test_a_ladder_leads_from_the_reports_recipe_to_the_better_one(name):
     steps = [trial.recipe for trial in ablation.trials(name)]
@@ -33,7 +49,7 @@ def test_a_step_is_kept_without_its_weights(make_run, monkeypatch, tmp_path):
     line = '{"epoch": 1, "split": "val", "images_seen": 100, "seconds": 90}\n'
     (run.path / "metrics.jsonl").write_text(line)
     runs.write_status(run.path, runs.Status("done"))
-    runs.write_json(run.path / "evaluation.json", [{"metric": "frechet", "value": 1.25}])
+    runs.write_json(run.path / "evaluation.json", [entry("frechet", 1.25)])
     ablation.keep(run, tmp_path / "vae-mnist" / "2")
     (kept,) = ablation.kept("vae-mnist")
     assert list(kept.samples()) == [100]
@@ -46,7 +62,7 @@ def test_a_step_is_kept_without_its_weights(make_run, monkeypatch, tmp_path):
     )
 
 
-def test_kept_steps_are_in_no_gallery():
+def test_kept_steps_are_in_no_gallery(runs_folder):
     assert not any("ablation" in run.id for run in runs.list_runs())
 
 
@@ -58,8 +74,7 @@ def test_seeds_are_told_by_their_mean_and_how_far_they_are_apart(make_run, monke
         trial.recipe.check()
         if trial.recipe_name == "gan-mnist-plus":
             run = make_run(f"seed-{number}", "gan-mnist-plus", seed=trial.recipe.seed)
-            value = {"value": trial.recipe.seed + 1.0}
-            entries = [{"metric": metric, **value} for metric in ablation.METRICS]
+            entries = [entry(metric, trial.recipe.seed + 1.0) for metric in ablation.METRICS]
             runs.write_json(run.path / "evaluation.json", entries)
             (tmp_path / "seeds").mkdir(exist_ok=True)
             run.path.rename(tmp_path / "seeds" / str(number))
