@@ -228,7 +228,9 @@ def updated(readme: str, found: dict[str, Part]) -> str:
     """A README's text with what was found between the marks of each part."""
     for name, write in WRITTEN.items():
         begin, end = f"<!-- benchmarks: {name} -->", f"<!-- /benchmarks: {name} -->"
-        made = f"{write(found[name])}\n\n{measured_on(found[name])}" if name in found else ""
+        made = "Not measured yet."
+        if name in found:
+            made = f"{write(found[name])}\n\n{measured_on(found[name])}"
         readme = between(readme, begin, end, made)
     return readme
 
