@@ -26,7 +26,7 @@ CLASS_COLOURS = (
     "#92dadd",
 )
 TITLES = {
-    "loss": "Loss (negative ELBO where KL weighs 1 and nothing is added), nats",
+    "loss": "Loss (negative ELBO if KL weighs 1), nats",
     "reconstruction": "Reconstruction, nats",  # Of an image, or of a pixel where it is averaged.
     "kl": "KL divergence, nats",
     "features": "Distance of the classifier's features",
