@@ -80,7 +80,22 @@ def samples() -> str:
     for dataset in DATASETS:
         mine = [run for run in shipped() if run.recipe.dataset == dataset]
         rows += [real_row(mine[0]), *(measured_row(run) for run in mine)]
-    return markdown(("10,000 samples of", *MEASURED.values()), rows)
+    return markdown(("10,000 samples of", *MEASURED.values()), rows) + second_opinion()
+
+
+def second_opinion() -> str:
+    """What another classifier says of runs that learnt from what the first one sees."""
+    values: dict[str, list[str]] = {}
+    for run in shipped():
+        for entry in run.evaluation():
+            judge = entry["features"]
+            own = f"classifier-{run.recipe.dataset}"
+            if entry["metric"] == "frechet" and judge.startswith("classifier") and judge != own:
+                values.setdefault(judge, []).append(f"`{run.id}` {entry['value']:.3g}")
+    return "".join(
+        f"\n\nFréchet distance by the features of `{judge}`: {', '.join(found)}."
+        for judge, found in values.items()
+    )
 
 
 def gallery() -> str:
