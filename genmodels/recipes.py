@@ -422,7 +422,7 @@ def field_types(recipe_class: type[Recipe]) -> dict[str, FieldType]:
     return dict(_field_types(recipe_class))
 
 
-@lru_cache  # Asked of every run at every rerun of a page.
+@lru_cache(maxsize=16)  # Asked of every run at every rerun of a page.
 def _field_types(recipe_class: type[Recipe]) -> dict[str, FieldType]:
     hints = typing.get_type_hints(recipe_class, include_extras=True)
     types = {}

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 
 import pytest
+from browser import apart
 from fuzz import EXAMPLES
 from starlette.applications import Starlette
 from streamlit.testing.v1 import AppTest
@@ -68,7 +69,7 @@ def test_nonsense_in_the_address_of_a_file_is_not_found(text):
         f"/genmodels/runs/{text}/decoder.onnx",
         f"/genmodels/onnxruntime/{text}/x",
     ):
-        assert asyncio.run(answer(address)) == 404
+        assert apart(asyncio.run, answer(address)) == 404
 
 
 async def answer(path: str) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import anyio
 import pytest
-from browser import serving
+from browser import apart, serving
 from starlette.responses import PlainTextResponse
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
@@ -139,7 +139,7 @@ def upload(app: guard.Guard, size: int) -> int:
     headers = [(b"content-length", str(size).encode())]
     scope = {"type": "http", "method": "PUT", "path": path, "raw_path": path.encode()}
     scope |= {"query_string": b"", "headers": headers, "scheme": "http"}
-    anyio.run(app, scope, receive, send)
+    apart(anyio.run, app, scope, receive, send)
     return sent[0]["status"]
 
 

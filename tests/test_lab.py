@@ -61,7 +61,7 @@ def test_a_link_with_a_wrong_latent_says_so(app, page, text, sentence):
 
 
 def test_the_result_of_arithmetic_is_kept_for_a_walk(app):
-    open_page(app, "arithmetic")
+    open_page(app, "arithmetic", model="vae-mnist")
     app.button(key="keep-a").click().run()
     assert not app.exception
     means = runs.find("vae-mnist").latents()["class_means"]

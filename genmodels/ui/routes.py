@@ -146,6 +146,9 @@ def serve_sample(request: Request) -> Response:
     return Response(content, media_type="image/webp", headers=headers)
 
 
+LEFT_OUT = {b"accept-encoding", b"if-modified-since", b"if-none-match"}
+
+
 class PreparePage:
     """Gives a browser its key (see `visitor`), and tells Streamlit's page where its server is.
 
@@ -160,8 +163,10 @@ class PreparePage:
         if scope["type"] != "http" or "text/html" not in Headers(scope=scope).get("accept", ""):
             await self.app(scope, receive, send)
             return
-        # Plain text is asked for, since Streamlit compresses before this sees it.
-        headers = [pair for pair in scope["headers"] if pair[0] != b"accept-encoding"]
+        # The whole page is asked for, since a browser that is told to keep its own takes over the
+        # headers of the answer, and those name the scripts of no page; and plain text, since
+        # Streamlit compresses before this sees it.
+        headers = [pair for pair in scope["headers"] if pair[0] not in LEFT_OUT]
         begin: Message = {}
         parts: list[bytes] = []
 
