@@ -107,7 +107,7 @@ def test_more_sessions_than_there_is_room_for_are_refused_until_one_ends(server)
 
 def test_a_message_is_limited(server):
     # It hangs up before it has read all, and what it said may be lost with that.
-    hung_up = pytest.raises(ConnectionClosedError, match="too big|no close frame")
+    hung_up = pytest.raises(ConnectionClosedError, match=r"too big|no close frame")
     with hung_up, session(server) as opened:
         opened.send(bytes(26 * MB))
         opened.recv(timeout=60)
