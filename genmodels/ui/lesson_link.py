@@ -85,6 +85,8 @@ def _compose(page: str) -> None:
             )
     query = {name: st.query_params.get_all(name) for name in st.query_params}
     link = address(st.context.url or "", query, task, hidden)
+    with form:  # Beside the code: below it a small screen would show it only after scrolling.
+        st.code(link, language=None, wrap_lines=True)
     with code:
         if len(link) > LONGEST_LINK:
             st.error("This link is too long for a QR code; shorten the task.")
@@ -92,8 +94,7 @@ def _compose(page: str) -> None:
         drawn = segno.make(link, error="l", micro=False).svg_inline(
             scale=8, border=4, light="#fff", dark="#000"
         )
-        st.image(drawn, width="stretch", alt="QR code of the link below")
-    st.code(link, language=None, wrap_lines=True)
+        st.image(drawn, width="stretch", alt="QR code of the link")
 
 
 def address(url: str, query: dict[str, list[str]], task: str, hidden: list[str]) -> str:

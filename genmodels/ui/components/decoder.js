@@ -215,6 +215,6 @@ function tellDecoder(node, decoder) {
   const part = total ? ` ${Math.round((100 * loaded) / total)} %` : "";
   node.textContent = {
     loading: `Loading the decoder into the browser${part} …`,
-    failed: `${failure} The pictures come from the server instead.`,
+    failed: `${failure} You see ready-made pictures instead.`,
   }[state] ?? "";
 }
