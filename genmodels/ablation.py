@@ -37,7 +37,7 @@ class Step:
     changes: dict[str, Any]
 
 
-EPOCHS = {"vae-mnist": 1, "gan-mnist": 1}
+EPOCHS = {"vae-mnist": 1, "gan-mnist": 2}
 LADDERS: dict[str, tuple[Step, ...]] = {
     "vae-mnist": (
         Step("The report's", {}),
@@ -60,14 +60,21 @@ LADDERS: dict[str, tuple[Step, ...]] = {
             "Convolutions",
             {
                 "network": "convolutional",
-                "feature_maps": 28,
-                "discriminator_feature_maps": 48,
+                "latent_dim": 32,
+                "feature_maps": 40,
+                "discriminator_feature_maps": 60,
                 "generator_norm": "batch",
                 "batch_size": 64,
             },
         ),
         Step("Spectral norm, hinge", {"discriminator_norm": "spectral", "loss": "hinge"}),
+        Step(
+            "Twice the learning rates",
+            {"generator_learning_rate": 4e-4, "discriminator_learning_rate": 4e-4},
+        ),
         Step("Averaged weights, cosine", {"weight_average": 0.999, "schedule": "cosine"}),
+        Step("Classes", {"prior": "classes"}),
+        Step("Mode seeking", {"mode_seeking_weight": 0.07}),
     ),
 }
 
@@ -129,7 +136,9 @@ def climb(name: str) -> None:
             continue
         print(f"{name}, {number}: {title}")
         folder = folders.runs() / f"ablation-{name}-{number}"
-        begun = (folder / "recipe.json").exists()
+        begun = (folder / "recipe.json").exists() and runs.open_run(folder).recipe == recipe
+        if not begun:
+            shutil.rmtree(folder, ignore_errors=True)  # What an earlier version trained.
         if not begun or runs.open_run(folder).status().state != "done":
             training.fit(recipe_name, recipe, folder, resume=begun, title=title)
         run = runs.open_run(folder)

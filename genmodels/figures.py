@@ -33,6 +33,7 @@ TITLES = {
     "generator_loss": "Generator loss (cross-entropy in nats, or hinge)",
     "discriminator_loss": "Discriminator loss (cross-entropy in nats, or hinge)",
     "r1": "R1, half the squared gradient of D on real images",
+    "mode_seeking": "Distance of two latents / of their pictures",
     "d_real": "D(x), mean on real images",
     "d_fake": "D(G(z)), mean on generated images",
     "classifier_distance": f"Fréchet distance (classifier), {DISTANCE_SAMPLES:,} samples",

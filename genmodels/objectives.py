@@ -113,6 +113,19 @@ def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
     return 0.5 * gradients.float().square().flatten(1).sum(1).mean()
 
 
+def mode_seeking(latents: Tensor, images: Tensor) -> Tensor:
+    """How much farther apart two latents are than their pictures: the mean over pairs, each a row
+    and the next, of the ratio of their mean absolute differences; large where a generator makes
+    one picture of all latents (Mao et al. 2019, equation 2, inverted as in their code).
+    """
+    count = len(images) // 2 * 2
+    apart = [
+        (rows[0:count:2].float() - rows[1:count:2].float()).abs().flatten(1).mean(1)
+        for rows in (latents, images)
+    ]
+    return (apart[0] / apart[1].clamp(min=1e-4)).sum() / max(1, count // 2)
+
+
 def reparametrise(mean: Tensor, log_variance: Tensor, rng: torch.Generator) -> Tensor:
     """A draw from N(mean, variance) through which gradients reach both."""
     return mean + noise.normal(mean.shape, rng) * (0.5 * log_variance).exp()

@@ -1,6 +1,8 @@
+import dataclasses
+
 import pytest
 
-from genmodels import ablation, folders, recipes, runs
+from genmodels import ablation, folders, recipes, runs, training
 from genmodels.errors import RecipeError
 
 
@@ -80,3 +82,21 @@ def test_seeds_are_told_by_their_mean_and_how_far_they_are_apart(make_run, monke
             run.path.rename(tmp_path / "seeds" / str(number))
     rows = ablation.table("seeds").splitlines()
     assert rows[2:] == ["| `gan-mnist-plus` | 3 | " + " | ".join(["2 ± 1"] * 4) + " |"]
+
+
+def test_a_run_of_another_recipe_is_trained_anew(make_run, monkeypatch, tmp_path, runs_folder):
+    monkeypatch.setattr(folders, "ABLATIONS", tmp_path)
+    begun = []
+
+    def fit(name, recipe, folder, resume, title):
+        begun.append((folder.exists(), resume))
+        raise RecipeError("enough seen")
+
+    monkeypatch.setattr(training, "fit", fit)
+    make_run("ablation-vae-mnist-1", "vae-mnist", seed=7)
+    assert ablation.main(["vae-mnist"]) == 2
+    step = ablation.trials("vae-mnist")[0].recipe
+    run = make_run("ablation-vae-mnist-1", "vae-mnist", **dataclasses.asdict(step))
+    runs.write_status(run.path, runs.Status("stopped"))
+    assert ablation.main(["vae-mnist"]) == 2
+    assert begun == [(False, False), (True, True)]

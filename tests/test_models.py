@@ -229,6 +229,23 @@ def test_a_discriminator_of_classes_judges_an_image_as_the_class_it_is_told():
     torch.testing.assert_close(gan.discriminator(images), best)
 
 
+def test_fakes_whose_sameness_counts_come_in_pairs_of_one_class():
+    gan = built("gan-mnist", prior="classes", mode_seeking_weight=0.5)
+    labels = torch.tensor([0, 3, 2, 9, 1])
+    asked = []
+    gan.prior.register_forward_pre_hook(lambda _, given: asked.append(given[1]))
+    gan.discriminator.register_forward_pre_hook(lambda _, given: asked.append(given[1]))
+    turns = gan.turns(torch.rand(5, 1, 28, 28), labels, torch.Generator().manual_seed(0))
+    next(turns)
+    ours = next(turns)
+    pairs = torch.tensor([0, 0, 2, 2, 1])
+    for given, expected in zip(asked, (pairs, labels, pairs, pairs), strict=True):
+        assert torch.equal(given, expected)
+    assert ours.loss > ours.measured["generator_loss"]
+    share = 0.5 * ours.measured["mode_seeking"]
+    torch.testing.assert_close(ours.loss, ours.measured["generator_loss"] + share)
+
+
 def test_spectral_normalisation_holds_the_largest_singular_value_at_one():
     gan = built("gan-mnist-plus")
     for _ in range(20):  # Each pass in training moves the estimate on.

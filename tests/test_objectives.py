@@ -50,6 +50,21 @@ def test_hinge_losses_are_those_of_the_paper():
     assert objectives.generator_loss(fake, "hinge").item() == pytest.approx(2 / 3)
 
 
+def test_mode_seeking_is_the_ratio_of_the_distances_of_neighbours():
+    latents = torch.tensor([[0.0, 0.0], [1.0, 3.0], [5.0, 5.0], [5.0, 9.0], [7.0, 7.0]])
+    images = torch.zeros(5, 1, 2, 2)
+    images[1], images[3] = 0.5, -0.25
+    images.requires_grad_()
+    sameness = objectives.mode_seeking(latents, images)
+    assert sameness.item() == pytest.approx((2 / 0.5 + 2 / 0.25) / 2)
+    sameness.backward()
+    assert images.grad is not None
+    assert (images.grad[1] < 0).all()  # Descending it takes them apart.
+    assert (images.grad[4] == 0).all()
+    assert objectives.mode_seeking(latents[:1], images[:1]).item() == 0
+    assert objectives.mode_seeking(latents[:2], images[[0, 0]]).isfinite()
+
+
 def test_the_gradient_penalty_is_half_the_squared_gradient_at_each_image():
     images = torch.randn(4, 1, 3, 3, generator=rng(1)).requires_grad_()
     logits = images.square().flatten(1).sum(1)  # Its gradient is 2x.

@@ -23,7 +23,13 @@ def test_the_reports_recipes_are_those_of_the_report():
     vae = {"family": "vae", "learning_rate": 1e-3, "kl_weight": 1.0, "reduction": "sum"}
     vae |= {"encoder_norm": "none", "decoder_norm": "none"}
     vae |= {"likelihood": "bernoulli", "components": 1, "feature_weight": 0.0}
-    gan = {"family": "gan", "beta1": 0.5, "loss": "cross-entropy", "r1_weight": 0.0}
+    gan = {
+        "family": "gan",
+        "beta1": 0.5,
+        "loss": "cross-entropy",
+        "r1_weight": 0.0,
+        "mode_seeking_weight": 0.0,
+    }
     gan |= {"discriminator_feature_maps": None, "discriminator_augmentation": "none"}
     gan |= {"generator_learning_rate": 2e-4, "discriminator_learning_rate": 2e-4}
     mnist = {"dataset": "mnist", "network": "linear", "epochs": 30}

@@ -125,10 +125,12 @@ class GAN(LatentModel):
         if self.mirrored:
             images = augmentation.mirror(images, rng)
         labels = self._known(labels)
+        asked = _in_pairs(labels) if self.options.mode_seeking_weight else labels
         with self.autocast():
-            fakes = self._fakes(labels, rng)
+            latents = self._latents(asked, rng)
+            fakes = self.generator(latents)
             real_logits = self.discriminator(self._seen(images * 2 - 1, rng), labels)
-            fake_logits = self.discriminator(self._seen(fakes.detach(), rng), labels)
+            fake_logits = self.discriminator(self._seen(fakes.detach(), rng), asked)
         loss = objectives.discriminator_loss(real_logits, fake_logits, loss_kind)
         measured = {
             "discriminator_loss": loss.detach(),
@@ -145,15 +147,20 @@ class GAN(LatentModel):
         yield Turn(("discriminator",), loss, measured)
         # The same fakes before the discriminator that has just learnt.
         with self.autocast():
-            fake_logits = self.discriminator(self._seen(fakes, rng), labels)
+            fake_logits = self.discriminator(self._seen(fakes, rng), asked)
         loss = objectives.generator_loss(fake_logits, loss_kind)
+        measured = {"generator_loss": loss.detach()}
+        if self.options.mode_seeking_weight:
+            sameness = objectives.mode_seeking(latents, fakes)
+            loss = loss + self.options.mode_seeking_weight * sameness
+            measured["mode_seeking"] = sameness.detach()
         moving = tuple(name for name in self.networks if name != "discriminator")
-        yield Turn(moving, loss, {"generator_loss": loss.detach()})
+        yield Turn(moving, loss, measured)
 
     def measure(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
         labels = self._known(labels)
         with self.autocast():
-            fakes = self._fakes(labels, rng)
+            fakes = self.generator(self._latents(labels, rng))
             real_logits = self.discriminator(images * 2 - 1, labels)
             fake_logits = self.discriminator(fakes, labels)
         return {
@@ -171,10 +178,10 @@ class GAN(LatentModel):
         rate = recipe.discriminator_learning_rate if own else recipe.generator_learning_rate
         return {"lr": rate, "betas": (recipe.beta1, 0.999)}
 
-    def _fakes(self, labels: Tensor, rng: torch.Generator) -> Tensor:
-        """Pictures of new latents, in [-1, 1], of the classes `labels` [n] where it has classes."""
+    def _latents(self, labels: Tensor, rng: torch.Generator) -> Tensor:
+        """New latents [n, latent_dim], of the classes `labels` [n] where it has classes."""
         latents = noise.normal((len(labels), self.latent_dim), rng)
-        return self.generator(latents if self.prior is None else self.prior(latents, labels))
+        return latents if self.prior is None else self.prior(latents, labels)
 
     def _seen(self, images: Tensor, rng: torch.Generator) -> Tensor:
         kind = self.options.discriminator_augmentation
@@ -183,6 +190,13 @@ class GAN(LatentModel):
     def _known(self, labels: Tensor) -> Tensor:
         """The classes it can tell apart: own pictures are all of one."""
         return labels.clamp(max=self.options.class_count - 1)
+
+
+def _in_pairs(labels: Tensor) -> Tensor:
+    """The classes [n] of fakes of which each two neighbours are of one class."""
+    asked = labels.clone()
+    asked[1::2] = labels[: len(labels) // 2 * 2 : 2]
+    return asked
 
 
 def _initialise(layer: nn.Module) -> None:
