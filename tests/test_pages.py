@@ -33,6 +33,7 @@ PAGES = [name for _, name, *_ in navigation.PAGES]
 SHIPPED = (
     "gan-imagenette",
     "gan-mnist",
+    "gan-mnist-plus",
     "vae-imagenette",
     "vae-imagenette-plus",
     "vae-mnist",

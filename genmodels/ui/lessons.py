@@ -124,7 +124,8 @@ def shares() -> dict[str, Any]:
 def distances() -> dict[str, Any]:
     """The Fréchet distances of the models that ship, by the features they were measured on."""
     groups: dict[str, dict[str, Any]] = {}
-    for run in _found("gan-mnist", "vae-mnist", PLANE, "gan-imagenette", "vae-imagenette"):
+    shipped = ("gan-mnist", "vae-mnist", PLANE, "gan-imagenette", "vae-imagenette")
+    for run in _found(*shipped, *(f"{name}-plus" for name in shipped)):
         for entry in results(run):
             if entry["metric"] != "frechet":
                 continue
