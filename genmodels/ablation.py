@@ -52,7 +52,7 @@ LADDERS: dict[str, tuple[Step, ...]] = {
         ),
         Step("Calibrated variance", {"likelihood": "gaussian"}),
         Step("Averaged weights, cosine", {"weight_average": 0.999, "schedule": "cosine"}),
-        Step("Gaussians of classes", {"prior": "classes", "components": 5}),
+        Step("Gaussians of classes", {"prior": "classes", "components": 2}),
     ),
     "gan-mnist": (
         Step("The report's", {}),

@@ -66,8 +66,9 @@ def enlarge(picture: Image.Image, factor: int) -> Image.Image:
     )
 
 
-def png(picture: Image.Image) -> bytes:
-    return _encode(picture, "PNG")
+def png(picture: Image.Image, compress_level: int = 6) -> bytes:
+    """`compress_level` 1 takes less than half the time of 6, and a sixth more bytes."""
+    return _encode(picture, "PNG", compress_level=compress_level)
 
 
 def webp(picture: Image.Image) -> bytes:

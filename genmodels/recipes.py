@@ -315,7 +315,7 @@ RECIPES: dict[str, Recipe] = {
         schedule="cosine",
         weight_average=0.999,
         prior="classes",
-        components=5,
+        components=2,
     ),
     "gan-mnist-plus": GANRecipe(
         dataset="mnist",
