@@ -89,7 +89,7 @@ class Traffic:
 
     def hear(self, line) -> None:
         if line.type == "error":
-            self.trouble.append(line.text)
+            self.trouble.append(f"{line.text} ({line.location['url']})")
 
     def count(self, _) -> None:
         self.messages += 1

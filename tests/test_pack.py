@@ -70,3 +70,33 @@ def test_shipped_samples_are_about_as_far_apart_as_real_images(name, data_folder
     samples = genmodels.load(name).sample(1000, seed=0)
     spreads = [torch.pdist(images.flatten(1)).mean().item() for images in (samples, real)]
     assert 0.8 < spreads[0] / spreads[1] < 1.25
+
+
+CONDITIONAL = [
+    name for name in SHIPPED if getattr(runs.find(name).recipe, "prior", "") == "classes"
+]
+
+
+@pytest.mark.parametrize("name", [name for name in CONDITIONAL if name.startswith("gan")])
+def test_shipped_gans_draw_many_pictures_of_each_class(name, data_folder):
+    """Such a generator is prone to draw one picture of each."""
+    run = runs.find(name)
+    model = genmodels.load(name)
+    val = data.load(run.recipe.dataset, "val", data_folder)
+    for label in range(run.recipe.class_count):
+        real = data.to_float(val.pixels[val.labels == label][:100])
+        samples = model.sample(100, seed=label, label=label)
+        spreads = [torch.pdist(images.flatten(1)).mean().item() for images in (samples, real)]
+        assert 0.7 < spreads[0] / spreads[1] < 1.3, label
+
+
+@pytest.mark.parametrize("name", CONDITIONAL)
+def test_shipped_models_draw_the_class_that_is_asked_for(name):
+    run = runs.find(name)
+    judge = genmodels.load(f"classifier-{run.recipe.dataset}")
+    model = genmodels.load(name)
+    labels = torch.arange(run.recipe.class_count).repeat_interleave(50)
+    samples = torch.cat([model.sample(50, seed=1, label=int(one)) for one in labels[::50]])
+    with torch.inference_mode():
+        right = judge.classify(samples).argmax(1) == labels
+    assert right.float().mean() > (0.9 if run.recipe.dataset == "mnist" else 0.25)
