@@ -15,7 +15,7 @@ from statistics import mean, stdev
 from typing import Any, NamedTuple
 
 from . import folders, recipes, runs
-from .errors import GenmodelsError
+from .errors import GenmodelsError, RunError
 from .recipes import RECIPES, Recipe
 from .runs import Run
 
@@ -57,7 +57,7 @@ LADDERS: dict[str, tuple[Step, ...]] = {
     "gan-mnist": (
         Step("The report's", {}),
         Step(
-            "Convolutions",
+            "Convolutions, smaller batches and latents",
             {
                 "network": "convolutional",
                 "latent_dim": 32,
@@ -116,8 +116,14 @@ def trials(name: str) -> list[Trial]:
 
 def kept(name: str) -> list[Run]:
     """The trainings that are over and measured, in their order."""
-    places = (folders.ABLATIONS / name / str(number + 1) for number in range(len(trials(name))))
-    return [runs.open_run(folder) for folder in places if (folder / "recipe.json").exists()]
+    found = []
+    for number, trial in enumerate(trials(name), 1):
+        folder = folders.ABLATIONS / name / str(number)
+        if (folder / "recipe.json").exists():
+            run = runs.open_run(folder)
+            if run.recipe == trial.recipe:  # Not what an earlier version trained.
+                found.append(run)
+    return found
 
 
 def measured(run: Run, metric: str) -> float | None:
@@ -136,9 +142,9 @@ def climb(name: str) -> None:
             continue
         print(f"{name}, {number}: {title}")
         folder = folders.runs() / f"ablation-{name}-{number}"
-        begun = (folder / "recipe.json").exists() and runs.open_run(folder).recipe == recipe
-        if not begun:
-            shutil.rmtree(folder, ignore_errors=True)  # What an earlier version trained.
+        begun = (folder / "recipe.json").exists()
+        if begun and runs.open_run(folder).recipe != recipe:
+            raise RunError(f"{folder} is of another recipe; delete or rename it.")
         if not begun or runs.open_run(folder).status().state != "done":
             training.fit(recipe_name, recipe, folder, resume=begun, title=title)
         run = runs.open_run(folder)

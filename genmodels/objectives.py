@@ -116,7 +116,8 @@ def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
 def mode_seeking(latents: Tensor, images: Tensor) -> Tensor:
     """How much farther apart two latents are than their pictures: the mean over pairs, each a row
     and the next, of the ratio of their mean absolute differences; large where a generator makes
-    one picture of all latents (Mao et al. 2019, equation 2, inverted as in their code).
+    one picture of all latents. Mao et al. 2019, equation 2, turned over so as to be descended; of
+    each pair by itself. Pictures nearer than 1e-4 count as that near, and give no gradient.
     """
     count = len(images) // 2 * 2
     apart = [

@@ -299,8 +299,9 @@ REPORT = ("vae-mnist", "vae-imagenette", "gan-mnist", "gan-imagenette")
 """The recipes of the report the project began with. It gives neither learning rate nor batch size
 for its GANs: those here, and the initial weights, are DCGAN's (Radford et al. 2016)."""
 
-# Beside each of the report's a better one of no more parameters; one of two latents, whose map is
-# exact; and the classifiers that measure.
+# Beside each of the report's a better one: the VAE, or the generator, has no more parameters, the
+# discriminator at most twice as many. One of two latents, whose map is exact; and the classifiers
+# that measure.
 RECIPES: dict[str, Recipe] = {
     "vae-mnist-plus": VAERecipe(
         dataset="mnist",

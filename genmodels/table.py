@@ -105,7 +105,7 @@ def gallery() -> str:
     for name in REPORT:
         pair = [by_id[found] for found in (name, f"{name}-plus") if found in by_id]
         rows.append([picture(run) for run in pair] + ["not trained yet"] * (2 - len(pair)))
-    return markdown(("the report's", "better, no larger"), rows)
+    return markdown(("the report's", "better, no larger in what draws"), rows)
 
 
 def picture(run: Run) -> str:

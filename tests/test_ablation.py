@@ -44,7 +44,8 @@ def test_an_unknown_ladder_is_told_in_a_sentence(capsys):
 
 def test_a_step_is_kept_without_its_weights(make_run, monkeypatch, tmp_path):
     monkeypatch.setattr(folders, "ABLATIONS", tmp_path)
-    run = make_run("step", "vae-mnist")
+    first = ablation.trials("vae-mnist")[0].recipe
+    run = make_run("step", "vae-mnist", **dataclasses.asdict(first))
     (run.path / "samples").mkdir()
     for seen in (0, 100):
         (run.path / "samples" / f"{seen:09d}.webp").write_bytes(b"a picture")
@@ -53,6 +54,8 @@ def test_a_step_is_kept_without_its_weights(make_run, monkeypatch, tmp_path):
     runs.write_status(run.path, runs.Status("done"))
     runs.write_json(run.path / "evaluation.json", [entry("frechet", 1.25)])
     ablation.keep(run, tmp_path / "vae-mnist" / "2")
+    assert ablation.kept("vae-mnist") == []  # It is the first step, not the second.
+    ablation.keep(run, tmp_path / "vae-mnist" / "1")
     (kept,) = ablation.kept("vae-mnist")
     assert list(kept.samples()) == [100]
     assert not list(kept.path.glob("*.safetensors"))
@@ -75,7 +78,7 @@ def test_seeds_are_told_by_their_mean_and_how_far_they_are_apart(make_run, monke
     for number, trial in enumerate(trials, 1):
         trial.recipe.check()
         if trial.recipe_name == "gan-mnist-plus":
-            run = make_run(f"seed-{number}", "gan-mnist-plus", seed=trial.recipe.seed)
+            run = make_run(f"seed-{number}", "gan-mnist-plus", **dataclasses.asdict(trial.recipe))
             entries = [entry(metric, trial.recipe.seed + 1.0) for metric in ablation.METRICS]
             runs.write_json(run.path / "evaluation.json", entries)
             (tmp_path / "seeds").mkdir(exist_ok=True)
@@ -84,19 +87,30 @@ def test_seeds_are_told_by_their_mean_and_how_far_they_are_apart(make_run, monke
     assert rows[2:] == ["| `gan-mnist-plus` | 3 | " + " | ".join(["2 ± 1"] * 4) + " |"]
 
 
-def test_a_run_of_another_recipe_is_trained_anew(make_run, monkeypatch, tmp_path, runs_folder):
+def test_a_run_of_another_recipe_is_neither_taken_nor_touched(
+    make_run, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setattr(folders, "ABLATIONS", tmp_path)
+    run = make_run("ablation-vae-mnist-1", "vae-mnist", seed=7)
+    assert ablation.main(["vae-mnist"]) == 2
+    assert "ablation-vae-mnist-1 is of another recipe" in capsys.readouterr().err
+    assert runs.open_run(run.path).recipe == run.recipe
+
+
+def test_a_training_that_was_interrupted_goes_on(make_run, monkeypatch, tmp_path):
     monkeypatch.setattr(folders, "ABLATIONS", tmp_path)
     begun = []
 
     def fit(name, recipe, folder, resume, title):
-        begun.append((folder.exists(), resume))
+        begun.append((name, recipe, folder.name, resume))
         raise RecipeError("enough seen")
 
     monkeypatch.setattr(training, "fit", fit)
-    make_run("ablation-vae-mnist-1", "vae-mnist", seed=7)
-    assert ablation.main(["vae-mnist"]) == 2
     step = ablation.trials("vae-mnist")[0].recipe
-    run = make_run("ablation-vae-mnist-1", "vae-mnist", **dataclasses.asdict(step))
-    runs.write_status(run.path, runs.Status("stopped"))
-    assert ablation.main(["vae-mnist"]) == 2
-    assert begun == [(False, False), (True, True)]
+    for resume in (False, True):
+        assert ablation.main(["vae-mnist"]) == 2
+        assert begun == [("vae-mnist", step, "ablation-vae-mnist-1", resume)]
+        begun.clear()
+        if not resume:
+            run = make_run("ablation-vae-mnist-1", "vae-mnist", **dataclasses.asdict(step))
+            runs.write_status(run.path, runs.Status("stopped"))

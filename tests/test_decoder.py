@@ -514,7 +514,7 @@ def test_the_map_decodes_the_very_place_and_sliders_lead_beyond_the_plane(page, 
 
 
 @needs_runtime
-def test_a_browser_that_cannot_decode_shows_the_servers_pictures(page, app):
+def test_a_browser_that_cannot_decode_shows_ready_made_pictures(page, app):
     page.route("**/decoder.onnx*", lambda route: route.fulfill(status=200, body="nonsense"))
     page.goto(f"{app}/interpolate?model=gan-mnist")
     page.wait_for_selector("text=You see ready-made pictures instead.")

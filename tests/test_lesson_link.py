@@ -89,7 +89,7 @@ def test_a_class_opens_what_the_teacher_composed(page, tmp_path):
         page.get_by_role("option", name="Spread").click()
         link = page.locator("[data-testid=stCode]")
         expect(link).to_contain_text("hide=spread")
-        expect(page.get_by_alt_text("QR code of the link below")).to_be_visible()
+        expect(page.get_by_alt_text("QR code of the link")).to_be_visible()
         address = link.inner_text().strip()
         page.goto(address)
         expect(page.get_by_text("Which <b>digit</b> is missing?")).to_be_visible()

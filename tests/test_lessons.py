@@ -153,6 +153,13 @@ def test_the_numbers_are_those_of_the_models_that_ship():
         if entry["metric"] == "frechet":
             rows = [row for row in groups[entry["title"]] if row[0] == runs.find("gan-mnist").title]
             assert rows[0][1] == entry["value"]
+    (title,) = {
+        entry["title"]
+        for entry in runs.find("vae-imagenette-plus").evaluation()
+        if (entry["metric"], entry["features"]) == ("frechet", "classifier-imagenette")
+    }
+    name = runs.find("vae-imagenette-plus").title
+    assert f"{name} (learnt from this classifier)" in [row[0] for row in groups[title]]
     assert all(model["shares"] for model in lessons.shares()["models"])
     for model, name in zip(
         lessons.chances()["models"], ("gan-mnist", "gan-imagenette"), strict=True

@@ -241,7 +241,6 @@ def test_fakes_whose_sameness_counts_come_in_pairs_of_one_class():
     pairs = torch.tensor([0, 0, 2, 2, 1])
     for given, expected in zip(asked, (pairs, labels, pairs, pairs), strict=True):
         assert torch.equal(given, expected)
-    assert ours.loss > ours.measured["generator_loss"]
     share = 0.5 * ours.measured["mode_seeking"]
     torch.testing.assert_close(ours.loss, ours.measured["generator_loss"] + share)
 

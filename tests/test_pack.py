@@ -1,5 +1,6 @@
 """Packing runs, and the README's table made of them."""
 
+import math
 import re
 import shutil
 
@@ -86,8 +87,11 @@ def test_shipped_gans_draw_many_pictures_of_each_class(name, data_folder):
     for label in range(run.recipe.class_count):
         real = data.to_float(val.pixels[val.labels == label][:100])
         samples = model.sample(100, seed=label, label=label)
-        spreads = [torch.pdist(images.flatten(1)).mean().item() for images in (samples, real)]
-        assert 0.7 < spreads[0] / spreads[1] < 1.3, label
+        nearest = []
+        for images in (samples, real):
+            distances = torch.cdist(images.flatten(1), images.flatten(1)).fill_diagonal_(math.inf)
+            nearest.append(distances.amin(1).median().item())
+        assert nearest[0] / nearest[1] > 0.6, label
 
 
 @pytest.mark.parametrize("name", CONDITIONAL)

@@ -7,6 +7,7 @@ import streamlit as st
 
 from .. import pictures, posteriors
 from ..evaluation import results
+from ..recipes import REPORT
 from ..runs import Run
 from . import components, map_view, routes, shared
 
@@ -110,7 +111,7 @@ def chances() -> dict[str, Any]:
 
 
 def shares() -> dict[str, Any]:
-    """How the samples of the models of digits fall into the classes, as far as it was measured."""
+    """How samples of the report's models of digits fall into the classes, where it was measured."""
     models = []
     for run in _found("gan-mnist", "vae-mnist"):
         for entry in results(run):
@@ -124,8 +125,8 @@ def shares() -> dict[str, Any]:
 def distances() -> dict[str, Any]:
     """The Fréchet distances of the models that ship, by the features they were measured on."""
     groups: dict[str, dict[str, Any]] = {}
-    shipped = ("gan-mnist", "vae-mnist", PLANE, "gan-imagenette", "vae-imagenette")
-    for run in _found(*shipped, *(f"{name}-plus" for name in shipped)):
+    for run in _found(*REPORT, PLANE, *(f"{name}-plus" for name in REPORT)):
+        taught = f"classifier-{run.recipe.dataset}" if _learnt_features(run) else None
         for entry in results(run):
             if entry["metric"] != "frechet":
                 continue
@@ -133,13 +134,20 @@ def distances() -> dict[str, Any]:
             words = f"{entry['value']:.2f}"
             if entry["error"] is not None:
                 words += f" ± {entry['error']:.2f}"
-            group["rows"].append([run.title, entry["value"], words])
+            title = run.title
+            if entry["features"] == taught:
+                title += " (learnt from this classifier)"
+            group["rows"].append([title, entry["value"], words])
     return {
         "groups": [
             {"title": title, "rows": [*sorted(group["rows"], key=_value), _floor(group["floor"])]}
             for title, group in groups.items()
         ]
     }
+
+
+def _learnt_features(run: Run) -> bool:
+    return getattr(run.recipe, "feature_weight", 0.0) > 0
 
 
 def _value(row: list[Any]) -> float:

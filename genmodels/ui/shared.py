@@ -172,8 +172,8 @@ def _corner(path: str, stamp: int, shape: tuple[int, int, int], rows: int) -> by
     columns = picture.width // shape[2]
     corner = [tiles[row * columns + column] for row in range(rows) for column in range(rows)]
     sprite = pictures.sprite(pictures.stack(corner), rows)
-    # The first page after the start waits for one of each run.
     enlarged = pictures.enlarge(sprite, max(1, 448 // sprite.height))
+    # Quickly: the first page after the start waits for one of each run.
     return pictures.png(enlarged, compress_level=1)
 
 
