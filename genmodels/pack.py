@@ -1,7 +1,8 @@
 """Makes a run ready to ship: `python -m genmodels.pack RUN FOLDER`.
 
-Curves and samples are copied whole, the weights in half precision. Nothing of the first run
-is changed; measurements are left out, since they are of other weights.
+Curves are copied whole, the weights in half precision, samples in colour at a lower quality where
+they would be large. Nothing of the first run is changed; measurements are left out, since they are
+of other weights.
 """
 
 import shutil
@@ -10,11 +11,15 @@ import tempfile
 from pathlib import Path
 
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save
 
-from . import runs, weights
+from . import pictures, runs, weights
 from .errors import GenmodelsError, RunError
 from .runs import Run
+
+SAMPLES_BYTES = 40_000
+"""The most that one picture of samples takes; there is one for each epoch."""
 
 
 def pack(run: Run, folder: Path) -> Run:
@@ -33,6 +38,10 @@ def pack(run: Run, folder: Path) -> Run:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".pack-") as temporary:
         work = Path(temporary) / folder.name
         shutil.copytree(run.path / "samples", work / "samples") if run.samples() else work.mkdir()
+        for path in (work / "samples").glob("*.webp"):
+            if path.stat().st_size > SAMPLES_BYTES:
+                with Image.open(path) as picture:
+                    path.write_bytes(pictures.webp_within(picture.convert("RGB"), SAMPLES_BYTES))
         for name in ("metrics.jsonl", "latents.json", "status.json"):
             if (run.path / name).exists():
                 shutil.copy(run.path / name, work / name)

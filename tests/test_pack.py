@@ -4,12 +4,14 @@ import math
 import re
 import shutil
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 import genmodels
-from genmodels import data, folders, pack, runs, table
+from genmodels import data, folders, pack, pictures, runs, table
 from genmodels.errors import RunError
 
 SHIPPED = [run.id for run in runs.list_runs() if isinstance(run, runs.Run) and run.shipped]
@@ -49,6 +51,20 @@ def test_only_a_finished_run_is_packed_and_nothing_is_overwritten(runs_folder, t
     with pytest.raises(RunError, match="finished"):
         pack.pack(mine, tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+
+def test_large_samples_in_colour_are_packed_smaller(make_run, tmp_path):
+    run = make_run("first", "gan-imagenette")
+    runs.write_status(run.path, runs.Status("done"))
+    (run.path / "samples").mkdir(exist_ok=True)
+    noise = np.random.default_rng(0).integers(0, 256, (512, 512, 3), np.uint8)
+    first = run.path / "samples" / "000000000.webp"
+    first.write_bytes(pictures.webp(Image.fromarray(noise).resize((128, 128)).resize((512, 512))))
+    before = first.stat().st_size
+    packed = pack.pack(run, tmp_path / "copy").samples()[0]
+    assert first.stat().st_size == before > pack.SAMPLES_BYTES >= packed.stat().st_size
+    with Image.open(packed) as picture:
+        assert (picture.format, picture.size) == ("WEBP", (512, 512))
 
 
 def test_a_weight_too_large_for_half_precision_is_not_packed():

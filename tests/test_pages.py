@@ -32,6 +32,7 @@ APP = Path(navigation.__file__)
 PAGES = [name for _, name, *_ in navigation.PAGES]
 SHIPPED = (
     "gan-imagenette",
+    "gan-imagenette-plus",
     "gan-mnist",
     "gan-mnist-plus",
     "vae-imagenette",
