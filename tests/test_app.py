@@ -41,11 +41,14 @@ def test_dragging_the_slider_shows_the_walk_and_asks_the_server_nothing(page, se
     open_page(page, f"{server}/interpolate?model=vae-mnist", "canvas")
     slider = page.locator("input[type=range]").last
     slider.scroll_into_view_if_needed()
-    page.wait_for_timeout(1000)
-    before = page.traffic.total()
+    before = None
+    while before != page.traffic.total():  # The last of the page's own requests.
+        page.get_by_text("Loading the decoder").wait_for(state="hidden")
+        before = page.traffic.total()
+        page.wait_for_timeout(1000)
     seen = drag(page, slider.bounding_box(), lambda: pixels(page, "canvas"), steps=60)
     assert len(seen) >= 20
-    assert page.traffic.total() == before
+    assert page.traffic.total() == before, page.traffic.requests[before[0] :]
 
 
 def test_an_address_brings_back_the_same_picture(page, server):
