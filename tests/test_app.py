@@ -41,7 +41,7 @@ def test_dragging_the_slider_shows_the_walk_and_asks_the_server_nothing(page, se
     open_page(page, f"{server}/interpolate?model=vae-mnist", "canvas")
     slider = page.locator("input[type=range]").last
     slider.scroll_into_view_if_needed()
-    before = None
+    before = (-1, -1)
     while before != page.traffic.total():  # The last of the page's own requests.
         page.get_by_text("Loading the decoder").wait_for(state="hidden")
         before = page.traffic.total()
