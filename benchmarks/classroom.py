@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from genmodels import jobs, runs
+from genmodels.errors import RunError
 
 from . import results, server
 
@@ -53,6 +54,9 @@ async def classroom(address: str, times: int) -> dict[str, Any]:
         }
         while not any(run.status().epoch for run in jobs.training()):
             await asyncio.sleep(0.5)
+            for run in found:
+                if run.status().state == "failed":
+                    raise RunError(f"{run.id} failed: {run.status().reason}")
         waited: list[float] = []
         for page, _ in itertools.product(PAGES, range(times)):
             for each in sessions:  # Thirty people, but not all in the same tenth of a second.
@@ -76,6 +80,9 @@ def main(arguments: list[str]) -> int:
             try:
                 found = asyncio.run(classroom(app.address, options.times))
                 found["faults"] += app.faults()
+            except RunError as error:
+                print(f"Not measured. {error}")
+                return 2
             finally:
                 for path in Path(place).glob("runs/*/recipe.json"):
                     jobs.stop(runs.open_run(path.parent))

@@ -48,11 +48,13 @@ def test_its_command_and_its_health_check_work_on_a_copy_that_is_read_only(tmp_p
 def test_other_wheels_are_an_argument_of_the_build_and_no_registry_is_named():
     """An argument stands in the environment of the commands after it, where pip looks."""
     image = DOCKERFILE.split("\nFROM python")[1]
-    assert "\nARG PIP_EXTRA_INDEX_URL\nRUN pip install " in image
-    environment = {**os.environ, "PIP_EXTRA_INDEX_URL": "file:///wheels"}
+    argument = "PIP_EXTRA_INDEX_URL"
+    assert f"\nARG {argument}\nRUN pip install " in image
+    environment = {**os.environ, argument: "file:///wheels"}
     command = [sys.executable, "-m", "pip", "config", "list"]
     said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert ":env:.extra-index-url='file:///wheels'" in said.stdout
+    option = argument.removeprefix("PIP_").lower().replace("_", "-")
+    assert f":env:.{option}='file:///wheels'" in said.stdout
     assert re.findall(r"https?://[^\s'/:]+", DOCKERFILE) == [
         "https://huggingface.co",  # Who may embed the app.
         "http://localhost",
