@@ -1,6 +1,8 @@
 """docs/nginx.conf with Debian's nginx: TLS, a sub-path, two apps behind it, embedded elsewhere."""
 
+import base64
 import contextlib
+import hashlib
 import re
 import shutil
 import socket
@@ -14,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from browser import Traffic, open_page, serving
+from browser import CHROMIUM, FLAGS, Traffic, open_page, serving
 from test_own_pictures import many, zipped
 
 from genmodels import folders
@@ -116,10 +118,26 @@ def whole(place: Place, port: int, apps: list[str]) -> str:
     """
 
 
+@pytest.fixture(scope="module")
+def trusting(browser, place):
+    """A browser to which the certificate's key is good.
+
+    One that ignores errors of certificates begins each request of a new connection again, and
+    gives up after some.
+    """
+    command = ["openssl", "pkey", "-pubout", "-outform", "DER"]
+    command += ["-in", str(place.log.with_name("HOST.key"))]
+    key = subprocess.run(command, check=True, capture_output=True).stdout
+    pin = base64.b64encode(hashlib.sha256(key).digest()).decode()
+    arguments = [*FLAGS, f"--ignore-certificate-errors-spki-list={pin}"]
+    chromium = browser.browser_type.launch(executable_path=str(CHROMIUM), args=arguments)
+    yield chromium
+    chromium.close()
+
+
 @pytest.fixture
-def secure_page(browser):
-    """A page that takes the certificate for good."""
-    context = browser.new_context(ignore_https_errors=True)
+def secure_page(trusting):
+    context = trusting.new_context()
     page = context.new_page()
     page.set_default_timeout(60_000)
     page.traffic = Traffic(page)
