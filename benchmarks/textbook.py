@@ -10,8 +10,7 @@ import torch
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
-from genmodels import folders
-from genmodels.models import build
+from genmodels import folders, training
 from genmodels.recipes import Recipe
 
 WORKERS = (0, 2)
@@ -23,7 +22,7 @@ class Textbook:
 
     def __init__(self, recipe: Recipe, device: torch.device):
         self.recipe, self.device = recipe, device
-        self.model = build(recipe).to(device).train()
+        self.model = training.build_to_train(recipe, device).train()
         self.optimizers = {
             name: torch.optim.Adam(network.parameters(), **self.model.optimizer_options(name))
             for name, network in self.model.networks.items()

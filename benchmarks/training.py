@@ -30,7 +30,7 @@ import torch
 from genmodels import data, recipes, runs, training
 from genmodels.devices import choose_device, choose_precision
 from genmodels.errors import GenmodelsError
-from genmodels.models import Model, build
+from genmodels.models import Model
 from genmodels.recipes import REPORT, Recipe
 
 from . import results
@@ -48,7 +48,7 @@ class Bare:
     def __init__(self, recipe: Recipe, batch: data.Images, device: torch.device, variant: str):
         precision, memory_format = variant.split(", ")
         self.variant, self.device = variant, device
-        self.model: Model = build(recipe).to(device).train()
+        self.model: Model = training.build_to_train(recipe, device).train()
         self.model.compute_type = getattr(torch, precision)
         self.images = data.to_float(batch.pixels.to(device))
         self.labels = batch.labels.to(device)

@@ -37,7 +37,7 @@ class Progress:
     def begin(self, images_seen: int, images_in_all: int) -> None:
         """The first step comes next: from here on speed is measured."""
         self.bar.reset(total=images_in_all)
-        self.bar.n = self.bar.initial = images_seen
+        self.bar.n = self.bar.initial = self.bar.last_print_n = images_seen
         self.bar.refresh()
 
     def advance(self, images: int) -> None:

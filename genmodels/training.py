@@ -78,9 +78,6 @@ class Trainer:
         self.parameters = {
             name: list(network.parameters()) for name, network in self.model.networks.items()
         }
-        if getattr(self.recipe, "feature_weight", 0.0):
-            judged: Any = self.model
-            judged.features = features.stages(self.recipe.dataset, self.device)
         self.averages: list[Tensor] = []
         self.learning: list[Tensor] = []
         self.shown = self.averaged()
@@ -395,7 +392,7 @@ def fit(
     place = distributed.on_rank_0(lambda: choose_device(device))
     with distributed.together():
         place = distributed.own_device(place)
-        model = build(recipe).to(place)
+        model = build_to_train(recipe, place)
         model.compute_type = getattr(torch, choose_precision(recipe, place))
         if recipe.network != "linear":
             model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
@@ -439,6 +436,18 @@ def fit(
             trainer.store_latents()
     if first:
         (folder / "state.pt").unlink()
+
+
+def build_to_train(recipe: Recipe, device: torch.device) -> Model:
+    """The untrained model of a recipe, with the classifier that its loss asks, where it does.
+
+    Raises EvaluationError where that classifier is missing.
+    """
+    model = build(recipe).to(device)
+    if getattr(recipe, "feature_weight", 0.0):
+        judged: Any = model
+        judged.features = features.stages(recipe.dataset, device)
+    return model
 
 
 def take_lock(folder: Path) -> contextlib.AbstractContextManager:

@@ -21,7 +21,7 @@ from genmodels import data, evaluation, folders, recipes, runs, training, weight
 from genmodels.command import main
 from genmodels.errors import GenmodelsError, RecipeError, RunError
 from genmodels.models import build
-from genmodels.progress import Progress
+from genmodels.progress import Progress, watch
 from genmodels.recipes import RECIPES, Recipe
 from genmodels.runs import Run
 
@@ -85,7 +85,8 @@ def trainer_of(recipe: Recipe, folder: Path) -> training.Trainer:
     train, val = (data.load(recipe.dataset, split) for split in ("train", "val"))
     train = train.first(recipe.train_limit)
     progress = Progress(folder, recipe.epochs, tqdm(disable=True))
-    return training.Trainer(folder, recipe, build(recipe), train, val, progress)
+    model = training.build_to_train(recipe, torch.device("cpu"))
+    return training.Trainer(folder, recipe, model, train, val, progress)
 
 
 def timeless(run: Run) -> list[dict]:
@@ -273,7 +274,7 @@ def test_neither_network_of_a_gan_gets_gradients_in_the_others_turn(tmp_path):
     trainer = trainer_of(small("gan-imagenette"), tmp_path)
     networks, seen = trainer.model.networks, []
 
-    def watch(moving: str, resting: str) -> None:
+    def look(moving: str, resting: str) -> None:
         def before_step(*_) -> None:
             seen.append(moving)
             assert all(weight.grad is not None for weight in networks[moving].parameters())
@@ -281,8 +282,8 @@ def test_neither_network_of_a_gan_gets_gradients_in_the_others_turn(tmp_path):
 
         trainer.optimizers[moving].register_step_pre_hook(before_step)
 
-    watch("discriminator", "generator")
-    watch("generator", "discriminator")
+    look("discriminator", "generator")
+    look("generator", "discriminator")
     rng = torch.Generator().manual_seed(0)
     for _ in range(2):
         trainer.step(torch.rand(4, 3, 64, 64), torch.zeros(4), rng)
@@ -480,6 +481,14 @@ def test_a_resumed_run_may_be_given_more_epochs_but_not_fewer_than_it_has(stoppe
     run = runs.open_run(stopped.path)
     assert run.recipe.epochs == 4
     assert [line["epoch"] for line in run.metrics()] == [0, 1, 1, 2, 2, 3, 3, 4, 4]
+
+
+def test_a_resumed_training_tells_the_speed_of_its_own_steps(tmp_path):
+    with watch(tmp_path, epochs=2) as progress:
+        progress.begin(100_000, 200_000)
+        time.sleep(0.6)  # tqdm looks at its clock every half second.
+        progress.advance(10)
+        assert progress.bar.format_dict["rate"] < 10 / 0.6 + 1
 
 
 def test_a_state_of_other_networks_is_refused(stopped, capsys):
