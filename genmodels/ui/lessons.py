@@ -126,7 +126,8 @@ def distances() -> dict[str, Any]:
     """The Fréchet distances of the models that ship, by the features they were measured on."""
     groups: dict[str, dict[str, Any]] = {}
     for run in _found(*REPORT, PLANE, *(f"{name}-plus" for name in REPORT)):
-        taught = f"classifier-{run.recipe.dataset}" if _learnt_features(run) else None
+        judged = getattr(run.recipe, "feature_weight", 0.0) > 0
+        taught = f"classifier-{run.recipe.dataset}" if judged else None
         for entry in results(run):
             if entry["metric"] != "frechet":
                 continue
@@ -144,10 +145,6 @@ def distances() -> dict[str, Any]:
             for title, group in groups.items()
         ]
     }
-
-
-def _learnt_features(run: Run) -> bool:
-    return getattr(run.recipe, "feature_weight", 0.0) > 0
 
 
 def _value(row: list[Any]) -> float:
