@@ -20,6 +20,7 @@ def training(part: Part) -> str:
         "bare step, images/s",
         "training, images/s",
         "of the bare step",
+        "of its time validating",
         "times the textbook loop",
         "all epochs would take",
     )
@@ -27,8 +28,9 @@ def training(part: Part) -> str:
         (
             f"`{line['recipe']}`",
             f"{line['bare']['median']:,.0f} ({line['variant']})",
-            f"{line['training']['median']:,.0f}",
+            f"{line['training']['median']:,.0f} ({line['precision']})",
             text(line["of_bare"]),
+            f"{line['validating']['median']:.0%}",
             text(line["of_textbook"]),
             f"{line['minutes']:.1f} min",
         )

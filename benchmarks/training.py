@@ -8,9 +8,10 @@ B  training: `genmodels.training.fit` on the real data set, from the commit of e
    end, with batches gathered, metrics, validation, samples and saving;
 C  textbook: the loop of `benchmarks.textbook`, its DataLoader running, nothing validated or saved.
 
-B/A is what everything around the steps leaves of them, B/C what the package gains. Where a whole
-epoch would take longer than a measurement shall, training and held-out images are cut alike, and
-the seconds for samples and commits, which are the same for few images, count by that part.
+B/A is what everything around the steps leaves of them, B/C what the package gains. Much of what B
+loses against A is validation, whose part of the time is told. Where a whole epoch would take longer
+than a measurement shall, training and held-out images are cut alike, and the seconds for samples
+and commits, which are the same for few images, count by that part.
 """
 
 import argparse
@@ -99,12 +100,15 @@ def fastest_bare(recipe: Recipe, batch: data.Images, device: torch.device, secon
 
 def trained_images_per_second(
     name: str, recipe: Recipe, device: torch.device, part: float
-) -> float:
-    """The speed of a whole training on a part of all images, apart from its preparation."""
+) -> tuple[float, float]:
+    """The speed of a whole training on a part of all images, apart from its preparation; and the
+    part of its time that it validates."""
     with tempfile.TemporaryDirectory() as folder, commits() as seen, shortened(part):
         with contextlib.redirect_stderr(io.StringIO()):
             training.fit(name, recipe, Path(folder), device=device.type)  # pyright: ignore[reportArgumentType]
-        return runs.open_run(Path(folder)).status().images_seen / seen.seconds(part)
+        run, seconds = runs.open_run(Path(folder)), seen.seconds(part)
+        lines = (line for line in run.metrics() if line["split"] == "val" and line["epoch"] > 0)
+        return run.status().images_seen / seconds, sum(line["seconds"] for line in lines) / seconds
 
 
 def measure(name: str, device: torch.device, seconds: float, rounds: int) -> dict[str, Any]:
@@ -114,13 +118,16 @@ def measure(name: str, device: torch.device, seconds: float, rounds: int) -> dic
     textbook = Textbook(recipe, device)
     textbook.choose_workers(seconds / 8)
     speeds: dict[str, list[float]] = {"bare": [], "training": [], "textbook": []}
+    validating = []
     for _ in range(rounds):
         speeds["bare"].append(bare.images_per_second(seconds / 3))
         images = max(4 * recipe.batch_size, statistics.median(speeds["bare"]) * seconds)
         epochs = math.ceil(images / len(train))
         changed = dataclasses.replace(recipe, epochs=epochs)
         part = min(1.0, images / len(train))
-        speeds["training"].append(trained_images_per_second(name, changed, device, part))
+        speed, share = trained_images_per_second(name, changed, device, part)
+        speeds["training"].append(speed)
+        validating.append(share)
         speeds["textbook"].append(textbook.images_per_second(seconds / 3))
     return {
         "recipe": name,
@@ -130,6 +137,7 @@ def measure(name: str, device: torch.device, seconds: float, rounds: int) -> dic
         **{kind: results.spread(values) for kind, values in speeds.items()},
         "of_bare": results.ratios(speeds["training"], speeds["bare"]),
         "of_textbook": results.ratios(speeds["training"], speeds["textbook"]),
+        "validating": results.spread(validating),
         # All epochs at that speed, not measured.
         "minutes": results.figure(
             recipe.epochs * len(train) / statistics.median(speeds["training"]) / 60
@@ -142,7 +150,8 @@ def tell(line: dict[str, Any]) -> str:
     speeds = ", ".join(f"{kind} {results.text(line[kind], ',.0f')}" for kind in kinds)
     return (
         f"{line['recipe']}: {results.text(line['of_bare'])} of the bare step ({line['variant']}), "
-        f"{results.text(line['of_textbook'])} times the textbook loop; images/s: {speeds}"
+        f"{results.text(line['of_textbook'])} times the textbook loop; "
+        f"validating {line['validating']['median']:.0%}; images/s: {speeds}"
     )
 
 

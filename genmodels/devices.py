@@ -26,8 +26,8 @@ def choose_device(device: Device) -> torch.device:
 
 
 def choose_precision(recipe: Recipe, device: torch.device) -> str:
-    """float32 or bfloat16. `auto` takes bfloat16 for convolutions where hardware computes it;
-    for the small linear networks it was slower than float32 wherever it was measured."""
+    """float32 or bfloat16. `auto` takes bfloat16 for convolutions where hardware computes it; to
+    the small linear networks it brings little, and on some processors costs time."""
     if recipe.precision != "auto":
         return recipe.precision
     if device.type == "cuda":
