@@ -61,6 +61,16 @@ def test_nonsense_in_the_address_breaks_no_page(app: AppTest):  # noqa: F811
         assert not any("our fault" in error.value for error in app.error)
 
 
+@pytest.mark.parametrize("text", ["1e999", "-1e999", "inf", "nan", "9" * 400])
+@pytest.mark.parametrize("page", ["sample", "points", "together"])
+def test_a_number_beyond_all_numbers_in_the_address_is_left_out(app: AppTest, page, text):  # noqa: F811
+    app.query_params.clear()
+    app.query_params["seed"] = text
+    open_page(app, page)
+    assert app.header[0].value
+    assert not app.error and not app.exception
+
+
 @pytest.mark.parametrize("text", ["9" * 5000, "-1", "²", "1e9", "\0", "..", "a/b", "x" * 300])
 def test_nonsense_in_the_address_of_a_file_is_not_found(text):
     for address in (

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import streamlit as st
+from streamlit.elements.widgets.number_input import NumberInputSerde
 from streamlit.navigation.page import Page
 
 from .. import folders
@@ -50,6 +51,19 @@ def _tune_memory() -> None:
             mallopt(M_ARENA_MAX, 2)
             mallopt(M_MMAP_THRESHOLD, 32 << 20)  # The largest it takes.
             mallopt(M_TRIM_THRESHOLD, 128 << 20)
+
+
+def _deserialize(self: NumberInputSerde, ui_value: float | None) -> float | None:
+    """Streamlit's own, but infinity in the address is refused as other nonsense is: it breaks the
+    page otherwise, where a whole number is asked for."""
+    try:
+        return _deserialize_finite(self, ui_value)
+    except OverflowError as error:
+        raise ValueError("infinity is no whole number") from error
+
+
+_deserialize_finite = NumberInputSerde.deserialize
+NumberInputSerde.deserialize = _deserialize
 
 
 def _warm_up() -> None:
