@@ -9,6 +9,7 @@ import re
 import typing
 from dataclasses import dataclass
 from functools import lru_cache
+from reprlib import repr as short
 from typing import Annotated, Any, ClassVar, Literal
 
 from typing_extensions import Doc
@@ -464,18 +465,20 @@ def _problem(value: Any, kind: Any, low: Any, high: Any) -> str | None:
     """What is wrong with a field's value, or None."""
     choices = typing.get_args(kind) if typing.get_origin(kind) is Literal else None
     if choices is not None:
-        return None if value in choices else f"must be one of {', '.join(choices)}, not {value!r}"
+        if value in choices:
+            return None
+        return f"must be one of {', '.join(choices)}, not {short(value)}"
     if value is None and type(None) in typing.get_args(kind):
         return None
     if str in typing.get_args(kind):
         if isinstance(value, str) and ID.fullmatch(value):
             return None
-        return f"must be an id of small letters, digits, dots and dashes, not {value!r}"
+        return f"must be an id of small letters, digits, dots and dashes, not {short(value)}"
     whole = kind is not float
     number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
     if not number or not low <= value <= high:  # NaN is in no range.
         noun = "a whole number" if whole else "a number"
-        return f"must be {noun} from {low:g} to {high:,g}, not {value!r}"
+        return f"must be {noun} from {low:g} to {high:,g}, not {short(value)}"
     return None
 
 
@@ -492,7 +495,7 @@ def from_json(plain: Any) -> Recipe:
     recipe_class = FAMILIES.get(plain["family"])
     if recipe_class is None:
         raise RecipeError(
-            f"its family is {plain['family']!r}, and this version has only {_list(FAMILIES)}."
+            f"its family is {short(plain['family'])}, and this version has only {_list(FAMILIES)}."
         )
     unknown = fields.keys() - field_types(recipe_class).keys()
     if unknown:

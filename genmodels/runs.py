@@ -13,13 +13,13 @@ import contextlib
 import json
 import os
 import re
-import reprlib
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -152,8 +152,8 @@ def _opened(path: Path, _: Any) -> Run:
     folder, info = path.parent, _read_json(path, dict)
     if info.get("format") != FORMAT:
         raise RunError(
-            f"{folder.name} has format {info.get('format')!r} and this version reads "
-            f"format {FORMAT}; update genmodels, or train the recipe again."
+            f"{folder.name} has format {short(info.get('format'))} and this version "
+            f"reads format {FORMAT}; update genmodels, or train the recipe again."
         )
     info = dict.fromkeys(shapes.Info.__annotations__) | info
     try:
@@ -234,7 +234,7 @@ def absolute(folder: Path) -> Path:
             f"{folder} begins with the home of an unknown user; name another."
         ) from error
     except OSError as error:  # The name is too long, or one may not look there.
-        shown = reprlib.repr(str(folder))
+        shown = short(str(folder))
         raise RunError(f"{shown} cannot be had ({error.strerror}); name another.") from error
     return folder
 

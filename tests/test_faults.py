@@ -1,6 +1,7 @@
 """Damaged run folders: a sentence about the one, none lost, nothing changed on the disk."""
 
 import dataclasses
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -171,6 +172,18 @@ def check(folder: Path, name: str) -> None:
     for read in (jobs.waiting, jobs.training, jobs.places, own_pictures.list_sets):
         read()
     assert on_disk(folder) == before
+
+
+@pytest.mark.parametrize("field", ["format", "recipe.family", "recipe.dataset", "recipe.epochs"])
+def test_a_long_value_is_said_shortly(field, fresh):
+    path = fresh() / "first" / "recipe.json"
+    plain = json.loads(path.read_bytes())
+    *outer, name = field.split(".")
+    (plain[outer[0]] if outer else plain)[name] = "x" * 100_000
+    put(path, json.dumps(plain).encode())
+    with pytest.raises(GenmodelsError) as caught:
+        runs.find("first")
+    assert is_sentence(str(caught.value))
 
 
 @pytest.mark.parametrize("name", NAMES)

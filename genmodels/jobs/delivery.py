@@ -55,13 +55,22 @@ class Storage(SqliteStorage):
     def _create_connection(self) -> sqlite3.Connection:
         try:
             return self._open()
-        except sqlite3.DatabaseError as error:
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _BROKEN:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            # A text of the file that is none comes in place of SQLite's own error.
+            if code not in _BROKEN and not isinstance(error, UnicodeDecodeError):
                 raise
             log.warning("%s is damaged (%s) and made anew", self.filename, error)
             for ending in ("", "-wal", "-shm"):
                 Path(f"{self.filename}{ending}").unlink(missing_ok=True)
             return self._open()
+
+    def _set_journal_mode(self, conn: sqlite3.Connection) -> None:
+        try:
+            super()._set_journal_mode(conn)
+        except BaseException:
+            conn.close()  # Later it would take the new file's log away with its own.
+            raise
 
     def _open(self) -> sqlite3.Connection:
         connection = super()._create_connection()
