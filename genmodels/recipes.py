@@ -465,9 +465,8 @@ def _problem(value: Any, kind: Any, low: Any, high: Any) -> str | None:
     """What is wrong with a field's value, or None."""
     choices = typing.get_args(kind) if typing.get_origin(kind) is Literal else None
     if choices is not None:
-        if value in choices:
-            return None
-        return f"must be one of {', '.join(choices)}, not {short(value)}"
+        problem = f"must be one of {', '.join(choices)}, not {short(value)}"
+        return None if value in choices else problem
     if value is None and type(None) in typing.get_args(kind):
         return None
     if str in typing.get_args(kind):

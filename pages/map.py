@@ -1,5 +1,7 @@
 """The latent space as a map: every place is a latent, and decodes to a picture."""
 
+from functools import partial
+
 import streamlit as st
 
 from genmodels import figures, posteriors, tsne
@@ -83,9 +85,8 @@ def show_map(run: Run, stored: Stored | None) -> None:
         )
         files = [("Map as PNG", f"{name}-map.png", lambda: map_view.background(model, shown))]
         if stored:
-            points = shown.plane.points(stored.means)
-            csv = map_view.points_csv(points, stored)
-            files.append(("Points as CSV", f"{name}-points.csv", lambda: csv))
+            csv = partial(map_view.points_csv, shown.plane.points(stored.means), stored)
+            files.append(("Points as CSV", f"{name}-points.csv", csv))
         shared.downloads(*files)
     with side:
         if not text:
@@ -117,7 +118,7 @@ def show_tsne(run: Run, stored: Stored) -> None:
         key="tsne",
         alt=f"t-SNE of {len(points):,} posterior means, coloured by class",
     )
-    csv = map_view.points_csv(points, stored)
+    csv = partial(map_view.points_csv, points, stored)
     shared.downloads(("t-SNE as CSV", f"{run.id}-tsne.csv", csv))
 
 

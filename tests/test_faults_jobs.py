@@ -54,7 +54,7 @@ def test_a_damaged_file_is_made_anew_and_nothing_is_lost(filled):
     first = jobs.submit("vae-mnist", SHORT)
 
     @few(25)
-    @example(filled.replace(b"CREATE TABLE counter", b"\x80REATE TABLE counter"))
+    @example(filled.replace(b"CREATE TABLE counter", b"CREATE TABLE\x80counter"))
     @given(st.one_of(damaged_bytes(filled), st.just(other_tables()), st.just(b"")))
     def property_of(junk: bytes) -> None:
         for ending, content in (("", junk), ("-wal", junk[:50])):
