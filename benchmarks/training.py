@@ -98,11 +98,9 @@ def fastest_bare(recipe: Recipe, batch: data.Images, device: torch.device, secon
     return max(variants, key=lambda bare: bare.images_per_second(seconds))
 
 
-def trained_images_per_second(
-    name: str, recipe: Recipe, device: torch.device, part: float
-) -> tuple[float, float]:
-    """The speed of a whole training on a part of all images, apart from its preparation; and the
-    part of its time that it validates."""
+def train(name: str, recipe: Recipe, device: torch.device, part: float) -> tuple[float, float]:
+    """A whole training on a part of all images, apart from its preparation: its images per second,
+    and the part of its time that it validates."""
     with tempfile.TemporaryDirectory() as folder, commits() as seen, shortened(part):
         with contextlib.redirect_stderr(io.StringIO()):
             training.fit(name, recipe, Path(folder), device=device.type)  # pyright: ignore[reportArgumentType]
@@ -113,8 +111,8 @@ def trained_images_per_second(
 
 def measure(name: str, device: torch.device, seconds: float, rounds: int) -> dict[str, Any]:
     recipe = recipes.named(name)
-    train = data.load(recipe.dataset, "train")
-    bare = fastest_bare(recipe, train.first(recipe.batch_size), device, seconds / 8)
+    whole = data.load(recipe.dataset, "train")
+    bare = fastest_bare(recipe, whole.first(recipe.batch_size), device, seconds / 8)
     textbook = Textbook(recipe, device)
     textbook.choose_workers(seconds / 8)
     speeds: dict[str, list[float]] = {"bare": [], "training": [], "textbook": []}
@@ -122,10 +120,10 @@ def measure(name: str, device: torch.device, seconds: float, rounds: int) -> dic
     for _ in range(rounds):
         speeds["bare"].append(bare.images_per_second(seconds / 3))
         images = max(4 * recipe.batch_size, statistics.median(speeds["bare"]) * seconds)
-        epochs = math.ceil(images / len(train))
+        epochs = math.ceil(images / len(whole))
         changed = dataclasses.replace(recipe, epochs=epochs)
-        part = min(1.0, images / len(train))
-        speed, share = trained_images_per_second(name, changed, device, part)
+        part = min(1.0, images / len(whole))
+        speed, share = train(name, changed, device, part)
         speeds["training"].append(speed)
         validating.append(share)
         speeds["textbook"].append(textbook.images_per_second(seconds / 3))
@@ -140,7 +138,7 @@ def measure(name: str, device: torch.device, seconds: float, rounds: int) -> dic
         "validating": results.spread(validating),
         # All epochs at that speed, not measured.
         "minutes": results.figure(
-            recipe.epochs * len(train) / statistics.median(speeds["training"]) / 60
+            recipe.epochs * len(whole) / statistics.median(speeds["training"]) / 60
         ),
     }
 

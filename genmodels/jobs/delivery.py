@@ -56,9 +56,9 @@ class Storage(SqliteStorage):
         try:
             return self._open()
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            # A text of the file that is none comes in place of SQLite's own error.
-            if code not in _BROKEN and not isinstance(error, UnicodeDecodeError):
+            # SQLite quotes the file in what it says of it, and what it quotes may be no text.
+            damaged = isinstance(error, UnicodeDecodeError)
+            if not damaged and getattr(error, "sqlite_errorcode", 0) & 0xFF not in _BROKEN:
                 raise
             log.warning("%s is damaged (%s) and made anew", self.filename, error)
             for ending in ("", "-wal", "-shm"):
