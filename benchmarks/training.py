@@ -3,7 +3,7 @@
 For each recipe three speeds in images per second, measured in turn (A B C A B C):
 
 A  bare: the model's turns, backward and fused Adam on one batch that never changes, in the
-   fastest of the precisions and memory formats below;
+   fastest of the precisions and memory formats below, on a GPU as a CUDA graph too;
 B  training: `genmodels.training.fit` on the real data set, from the commit of epoch 0 to the
    end, with batches gathered, metrics, validation, samples and saving;
 C  textbook: the loop of `benchmarks.textbook`, its DataLoader running, nothing validated or saved.
@@ -29,6 +29,7 @@ from typing import Any
 import torch
 
 from genmodels import data, recipes, runs, training
+from genmodels.cuda_graph import Recorded
 from genmodels.devices import choose_device, choose_precision
 from genmodels.errors import GenmodelsError
 from genmodels.models import Model
@@ -47,7 +48,7 @@ class Bare:
     """Training steps and nothing else, on one batch."""
 
     def __init__(self, recipe: Recipe, batch: data.Images, device: torch.device, variant: str):
-        precision, memory_format = variant.split(", ")
+        precision, memory_format, *graph = variant.split(", ")
         self.variant, self.device = variant, device
         self.model: Model = training.build_to_train(recipe, device).train()
         self.model.compute_type = getattr(torch, precision)
@@ -59,11 +60,15 @@ class Bare:
         self.weights = {name: list(net.parameters()) for name, net in self.model.networks.items()}
         self.optimizers = {
             name: torch.optim.Adam(
-                weights, fused=device.type != "mps", **self.model.optimizer_options(name)
+                weights,
+                fused=device.type != "mps",
+                capturable=bool(graph),
+                **self.model.optimizer_options(name),
             )
             for name, weights in self.weights.items()
         }
         self.rng = torch.Generator(device).manual_seed(0)
+        self.move = Recorded(self.step, self.rng) if graph else self.step
 
     def step(self) -> None:
         for turn in self.model.turns(self.images, self.labels, self.rng):
@@ -81,19 +86,21 @@ class Bare:
 
     def steps(self) -> None:
         """A few, and on a GPU more: waiting for it costs time itself."""
-        for _ in range(1 if self.device.type == "cpu" else 10):
-            self.step()
+        for _ in range(1 if self.device.type == "cpu" else 50):
+            self.move()
         self.wait()
 
     def images_per_second(self, seconds: float) -> float:
         [passed] = results.in_turn({"bare": self.steps}, 1, seconds)["bare"]
-        return len(self.images) * (1 if self.device.type == "cpu" else 10) / passed
+        return len(self.images) * (1 if self.device.type == "cpu" else 50) / passed
 
 
 def fastest_bare(recipe: Recipe, batch: data.Images, device: torch.device, seconds: float) -> Bare:
     """The variant whose steps are fastest, each tried for so long."""
     formats = FORMATS if recipe.network != "linear" else FORMATS[:1]
     names = [", ".join(variant) for variant in itertools.product(PRECISIONS, formats)]
+    if device.type == "cuda":
+        names += [f"{name}, graph" for name in names]
     variants = [Bare(recipe, batch, device, name) for name in names]
     return max(variants, key=lambda bare: bare.images_per_second(seconds))
 

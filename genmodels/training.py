@@ -13,6 +13,7 @@ import copy
 import io
 import math
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from . import (
     runs,
     weights,
 )
+from .cuda_graph import Recorded
 from .devices import Device, choose_device, choose_precision
 from .errors import GenmodelsError, RecipeError, RunError
 from .evaluation import Gauge, features
@@ -64,10 +66,14 @@ class Trainer:
 
     def __post_init__(self) -> None:
         self.device = self.model.device
+        self.recorded = (
+            self.device.type == "cuda" and distributed.WORLD == 1 and self.model.recordable
+        )
         self.optimizers = {
             name: torch.optim.Adam(
                 network.parameters(),
                 fused=self.device.type != "mps",
+                capturable=self.recorded,
                 **self.model.optimizer_options(name),
             )
             for name, network in self.model.networks.items()
@@ -75,9 +81,14 @@ class Trainer:
         self.learning_rates = {
             name: optimizer.defaults["lr"] for name, optimizer in self.optimizers.items()
         }
+        # Where a step is recorded, the rates are on the GPU: numbers would be recorded with it.
+        self.rates = {name: torch.zeros((), device=self.device) for name in self.optimizers}
         self.parameters = {
             name: list(network.parameters()) for name, network in self.model.networks.items()
         }
+        if self.recorded:
+            # torch warns of optimizers made for it that take a step which is not recorded.
+            warnings.filterwarnings("ignore", "This instance was constructed with capturable")
         self.averages: list[Tensor] = []
         self.learning: list[Tensor] = []
         self.shown = self.averaged()
@@ -87,6 +98,14 @@ class Trainer:
         nhwc = self.train.pixels.permute(0, 2, 3, 1).contiguous()
         self.pixels = nhwc.to(self.device).permute(0, 3, 1, 2)
         self.labels = self.train.labels.to(self.device)
+        self.rng = noise.SharedGenerator(self.device)
+        self.means = Means()
+        self.validation_rng = torch.Generator(self.device)
+        self.validation_means = Means()
+        self.learn = Recorded(self._learn, self.rng) if self.recorded else self._learn
+        self.measure = self._measure
+        if self.recorded:
+            self.measure = Recorded(self._measure, self.validation_rng)
         self.distance_every = getattr(self.recipe, "distance_every", None)
         if self.distance_every and distributed.RANK == 0:
             # Before the first epoch: what is missing for it is told at once.
@@ -112,40 +131,46 @@ class Trainer:
 
     def train_epoch(self, epoch: int) -> dict[str, Any]:
         """One pass over the training images; its line for metrics.jsonl."""
-        rng = self.random(epoch, self.device)
-        order = torch.randperm(len(self.train), generator=self.random(epoch, "cpu"))
+        seed = self.seed(epoch)
+        self.rng.manual_seed(seed)
+        order = torch.randperm(len(self.train), generator=torch.Generator().manual_seed(seed))
         order = order.to(self.device)
         self.model.train()
-        means = Means()
+        self.means.clear()
         started = time.perf_counter()
         batches = data.batches(len(order), self.recipe.batch_size * distributed.WORLD)
         for step, batch in enumerate(batches, 1):
             index = order[batch]
-            rng.count = count = len(index)
-            rng.rows, own = distributed.share(count)
-            index = index[rng.rows]
-            images = data.to_float(self.pixels[index])
             self.set_learning_rates()
-            measured = self.step(images, self.labels[index], rng, own / count)
-            means.add(measured, own)
-            self.images_seen += count
-            self.progress.advance(count)
+            self.learn(index)
+            self.average()
+            self.images_seen += len(index)
+            self.progress.advance(len(index))
             # After 1, 2, 4, 8, ... steps.
             if epoch == 1 and step & (step - 1) == 0 and distributed.RANK == 0:
                 self.store_samples()
                 self.model.train()
             with distributed.together(self.is_ending(step)):
                 if self.progress.due():
-                    self.report(epoch, means.result())
+                    self.report(epoch, self.means.result())
                 self.progress.check_stop()
-        means.add_up()
-        self.report(epoch, means.result())
-        return self.line("train", epoch, means.result(), time.perf_counter() - started)
+        self.means.add_up()
+        losses = self.means.result()
+        self.report(epoch, losses)
+        return self.line("train", epoch, losses, time.perf_counter() - started)
+
+    def _learn(self, batch: Tensor) -> None:
+        """One training step on this process's part of a batch: the numbers of its images, [n]."""
+        self.rng.count = count = len(batch)
+        self.rng.rows, own = distributed.share(count)
+        index = batch[self.rng.rows]
+        images = data.to_float(self.pixels[index])
+        self.means.add(self.step(images, self.labels[index], self.rng, own / count), own)
 
     def step(
         self, images: Tensor, labels: Tensor, rng: torch.Generator, part: float = 1.0
     ) -> dict[str, Tensor]:
-        """One training step: each network's move in turn.
+        """Each network's move in turn.
 
         `part` is that of the whole batch, of all processes, which these images are.
         """
@@ -161,7 +186,6 @@ class Trainer:
                 self.optimizers[name].step()
                 self.optimizers[name].zero_grad()
             measured |= turn.measured
-        self.average()
         return measured
 
     def averaged(self) -> Model:
@@ -201,23 +225,29 @@ class Trainer:
         factor = self.model.learning_rate_factor(self.images_seen / in_all)
         for name, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
-                group["lr"] = self.learning_rates[name] * factor
+                rate = self.learning_rates[name] * factor
+                group["lr"] = self.rates[name].fill_(rate) if self.recorded else rate
 
     @torch.inference_mode()
     def validate(self, epoch: int) -> dict[str, Any]:
         """The same quantities on held-out images, with the same noise every time."""
         self.shown.eval()
-        rng = torch.Generator(self.device).manual_seed(VALIDATION_SEED)
-        means = Means()
+        self.validation_rng.manual_seed(VALIDATION_SEED)
+        self.validation_means.clear()
         started = time.perf_counter()
         for part in data.batches(len(self.val), VALIDATION_BATCH):
             pixels = self.val.pixels[part].to(self.device)
             if pixels.shape[1] > 1:
                 pixels = pixels.contiguous(memory_format=torch.channels_last)
-            images, labels = data.to_float(pixels), self.val.labels[part].to(self.device)
-            means.add(self.shown.measure(images, labels, rng), len(images))
+            self.measure(pixels, self.val.labels[part].to(self.device))
             self.progress.check_stop()
-        return self.line("val", epoch, means.result(), time.perf_counter() - started)
+        losses = self.validation_means.result()
+        return self.line("val", epoch, losses, time.perf_counter() - started)
+
+    def _measure(self, pixels: Tensor, labels: Tensor) -> None:
+        """Adds what is measured on held-out images to their means."""
+        measured = self.shown.measure(data.to_float(pixels), labels, self.validation_rng)
+        self.validation_means.add(measured, len(pixels))
 
     def fit_prior(self) -> None:
         """Fits the Gaussians that latents are drawn from, where they are the posteriors'."""
@@ -275,6 +305,8 @@ class Trainer:
                 if self.averages:
                     self.shown.networks[name].load_state_dict(state["networks"][name])
                 self.optimizers[name].load_state_dict(state["optimizers"][name])
+                for group in self.optimizers[name].param_groups:
+                    group["capturable"] = self.recorded  # Not that of where it began.
         except (KeyError, RuntimeError, ValueError) as error:
             raise RunError(
                 f"{self.folder.name}: state.pt does not fit the recipe; restore both files."
@@ -300,12 +332,10 @@ class Trainer:
         runs.discard_after(run, -1, -1)
         return None
 
-    def random(self, epoch: int, device: str | torch.device) -> noise.SharedGenerator:
-        """The randomness of an epoch, a function of the seed and the epoch's number."""
+    def seed(self, epoch: int) -> int:
+        """The seed of an epoch's randomness: a function of the recipe's and the epoch's number."""
         words = np.random.SeedSequence([self.recipe.seed, epoch]).generate_state(1, np.uint64)
-        rng = noise.SharedGenerator(device)
-        rng.manual_seed(int(words[0]) >> 1)
-        return rng
+        return int(words[0]) >> 1
 
     def report(self, epoch: int, losses: dict[str, float]) -> None:
         """Shows the losses so far. Raises GenmodelsError when one is no number any more."""
@@ -347,24 +377,28 @@ class Means:
     """Means over images, summed where the losses are, so that no step waits for a number."""
 
     def __init__(self) -> None:
-        self.sums: dict[str, Tensor] = {}
-        self.count = 0
+        self.names: list[str] = []
+        self.sums = torch.zeros(0)
+        """float64: of each quantity, and last how many images there were."""
 
     def add(self, measured: dict[str, Tensor], count: int) -> None:
-        for name, value in measured.items():
-            weighted = value.double() * count
-            self.sums[name] = self.sums[name] + weighted if name in self.sums else weighted
-        self.count += count
+        values = list(measured.values())
+        values = torch.stack([*values, torch.ones_like(values[0])])
+        if not self.names:
+            self.names = list(measured)
+            self.sums = torch.zeros_like(values, dtype=torch.float64)
+        self.sums.add_(values, alpha=count)
+
+    def clear(self) -> None:
+        self.sums.zero_()
 
     def add_up(self) -> None:
         """Makes them means over the images of all processes."""
-        count = next(iter(self.sums.values())).new_tensor(self.count)
-        *sums, count = distributed.total(torch.stack([*self.sums.values(), count])).unbind()
-        self.sums = dict(zip(self.sums, sums, strict=True))
-        self.count = int(count)
+        distributed.total(self.sums)
 
     def result(self) -> dict[str, float]:
-        return {name: total.item() / self.count for name, total in self.sums.items()}
+        *sums, count = self.sums.tolist()
+        return {name: value / count for name, value in zip(self.names, sums, strict=True)}
 
 
 def fit(

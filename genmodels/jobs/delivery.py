@@ -78,7 +78,7 @@ class Storage(SqliteStorage):
             for sql in self.ddl:
                 connection.execute(sql)
             connection.execute("select id, queue, data, priority from task limit 1")
-            [said] = connection.execute("pragma quick_check(1)").fetchone()
+            [said] = connection.execute("pragma integrity_check(1)").fetchone()
             if said != "ok":
                 error = sqlite3.DatabaseError(said)
                 error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT

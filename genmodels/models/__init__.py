@@ -29,6 +29,10 @@ class Model(nn.Module):
     What a model can do is asked by `hasattr`: `decode`, `encode`, `discriminate`.
     """
 
+    recordable = True
+    """Whether its training steps can be a CUDA graph: `turns` and `measure` look at no value of a
+    tensor (`item`, `if`, shapes that depend on it)."""
+
     def __init__(self, recipe: Recipe):
         super().__init__()
         self.recipe = recipe

@@ -1,0 +1,61 @@
+"""Steps recorded once as a CUDA graph and replayed.
+
+The networks here are small, and a GPU is done with a step before Python has launched its kernels
+one by one. A graph launches them all at once.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from .errors import GenmodelsError
+
+WARM_UP = 3
+"""Calls before the one that is recorded: in the first ones libraries choose and allocate."""
+
+
+class Recorded:
+    """A function of tensors on a GPU, called often, which changes tensors that stay where they are.
+
+    What it does in Python, it does in the first calls only: it may look at no value of a tensor.
+    Its random numbers come from `rng`, which may be seeded between calls. Tensors of other shapes
+    than those of the first call are left to the function itself.
+    """
+
+    def __init__(self, act: Callable[..., None], rng: torch.Generator):
+        self.act, self.rng = act, rng
+        self.inputs: list[Tensor] | None = None
+        self.graph: torch.cuda.CUDAGraph | None = None
+        self.calls = 0
+
+    def __call__(self, *inputs: Tensor) -> None:
+        """Raises GenmodelsError where the function does what cannot be recorded."""
+        if self.inputs is None:
+            self.inputs = [given.clone() for given in inputs]
+        if [given.shape for given in inputs] != [own.shape for own in self.inputs]:
+            self.act(*inputs)
+            return
+        self.calls += 1
+        if self.calls <= WARM_UP:
+            self.act(*inputs)
+            return
+        for own, given in zip(self.inputs, inputs, strict=True):
+            own.copy_(given)
+        if self.graph is None:
+            self.graph = self.record()
+        self.graph.replay()
+
+    def record(self) -> torch.cuda.CUDAGraph:
+        """Only records: nothing is computed yet."""
+        graph = torch.cuda.CUDAGraph()
+        graph.register_generator_state(self.rng)
+        try:
+            with torch.cuda.graph(graph):
+                self.act(*(self.inputs or ()))
+        except RuntimeError as error:
+            raise GenmodelsError(
+                f"these steps cannot be recorded for a GPU ({error.__context__ or error}); set the "
+                "model's `recordable` to False, or let its `turns` look at no value of a tensor."
+            ) from error
+        return graph
