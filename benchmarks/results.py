@@ -103,9 +103,9 @@ def figure(value: float) -> float:
 
 
 def text(found: dict[str, Any], form: str = ".2f") -> str:
-    """A spread in words: median (least–greatest)."""
+    """A spread in words: median (least–greatest); without what would say nothing."""
     median, least, most = (format(found[name], form) for name in ("median", "min", "max"))
-    return f"{median} ({least}–{most})"
+    return f"{median} ({least}–{most})" if least != most else median
 
 
 def waits(found: dict[str, Any]) -> str:

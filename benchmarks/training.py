@@ -179,12 +179,13 @@ def main(arguments: list[str]) -> int:
     if device.type == "cuda":
         machine["gpu"] = torch.cuda.get_device_name(device)
     print(f"{machine}; median (least–greatest)")
+    part = "training" if device.type == "cpu" else f"training-{device.type}"
     lines = []
     for name in options.recipes:
         lines.append(measure(name, device, options.seconds, options.rounds))
         print(tell(lines[-1]), flush=True)
-    part = "training" if device.type == "cpu" else f"training-{device.type}"
-    results.keep(part, options, {"machine": machine, "lines": lines})
+        # Each as soon as it is there: all together take long, and may be interrupted.
+        results.keep(part, options, {"machine": machine, "lines": lines})
     return 0
 
 

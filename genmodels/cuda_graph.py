@@ -49,7 +49,7 @@ class Recorded:
     def record(self) -> torch.cuda.CUDAGraph:
         """Only records: nothing is computed yet."""
         graph = torch.cuda.CUDAGraph()
-        graph.register_generator_state(self.rng)
+        graph.register_generator_state(self.rng.graphsafe_get_state())
         try:
             with torch.cuda.graph(graph):
                 self.act(*(self.inputs or ()))
