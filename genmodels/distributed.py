@@ -94,9 +94,10 @@ def own_device(device: "torch.device") -> "torch.device":
         return device
     if device.type != "cuda":
         raise RecipeError(f"several processes cannot train on {device.type}; add --device cpu.")
-    if torch.cuda.device_count() <= LOCAL_RANK:
+    count = torch.cuda.device_count()
+    if count <= LOCAL_RANK:
         raise RecipeError(
-            f"this machine has {torch.cuda.device_count()} GPUs, and each process needs one; "
+            f"this machine has {count} GPU{'' if count == 1 else 's'}, and each process needs one; "
             "start fewer, or add --device cpu."
         )
     torch.cuda.set_device(LOCAL_RANK)

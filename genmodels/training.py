@@ -86,9 +86,6 @@ class Trainer:
         self.parameters = {
             name: list(network.parameters()) for name, network in self.model.networks.items()
         }
-        if self.recorded:
-            # torch warns of optimizers made for it that take a step which is not recorded.
-            warnings.filterwarnings("ignore", "This instance was constructed with capturable")
         self.averages: list[Tensor] = []
         self.learning: list[Tensor] = []
         self.shown = self.averaged()
@@ -102,10 +99,12 @@ class Trainer:
         self.means = Means()
         self.validation_rng = torch.Generator(self.device)
         self.validation_means = Means()
-        self.learn = Recorded(self._learn, self.rng) if self.recorded else self._learn
-        self.measure = self._measure
+        self.learn, self.measure = self._learn, self._measure
         if self.recorded:
+            self.learn = Recorded(self._learn, self.rng)
             self.measure = Recorded(self._measure, self.validation_rng)
+            # torch warns of optimizers made for it that take a step which is not recorded.
+            warnings.filterwarnings("ignore", "This instance was constructed with capturable")
         self.distance_every = getattr(self.recipe, "distance_every", None)
         if self.distance_every and distributed.RANK == 0:
             # Before the first epoch: what is missing for it is told at once.

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from torch.distributions import Normal, kl_divergence
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from genmodels import data, evaluation, folders, recipes, runs, training, weights
+from genmodels import cuda_graph, data, evaluation, folders, recipes, runs, training, weights
 from genmodels.command import main
 from genmodels.errors import GenmodelsError, RecipeError, RunError
 from genmodels.models import build
@@ -287,6 +288,40 @@ def test_neither_network_of_a_gan_gets_gradients_in_the_others_turn(tmp_path):
         trainer.step(torch.rand(4, 3, 64, 64), torch.zeros(4), rng)
     assert seen == ["discriminator", "generator"] * 2
     assert all(weight.grad is None for weight in trainer.model.parameters())
+
+
+def test_a_call_is_recorded_once_and_others_are_replayed(monkeypatch):
+    """What of it needs no GPU; test_gpu.py has the rest."""
+    called: list[tuple[list[float], bool]] = []
+    recording = False
+
+    class Graph:
+        def register_generator_state(self, rng: torch.Generator) -> None:
+            pass
+
+        def replay(self) -> None:
+            called.append((recorded.inputs[0].tolist(), False))
+
+    @contextlib.contextmanager
+    def graph(_: Graph):
+        nonlocal recording
+        recording = True
+        yield
+        recording = False
+
+    def act(numbers: torch.Tensor) -> None:
+        if not recording:
+            called.append((numbers.tolist(), True))
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(torch.cuda, "graph", graph)
+    rng: Any = SimpleNamespace(graphsafe_get_state=torch.Generator)
+    recorded: Any = cuda_graph.Recorded(act, rng)
+    inputs = [[1.0, 2.0], [3.0, 4.0], [5.0], [6.0, 7.0], [8.0, 9.0], [10.0], [11.0, 12.0]]
+    for numbers in inputs:
+        recorded(torch.tensor(numbers))
+    plainly = [True, True, True, True, False, True, False]
+    assert called == list(zip(inputs, plainly, strict=True))
 
 
 def test_a_judge_of_features_adds_its_distance_and_stays_as_it_is(tmp_path):
