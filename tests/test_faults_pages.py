@@ -1,7 +1,7 @@
 """Addresses full of nonsense: every page opens, with a sentence or with what it begins with."""
 
 import asyncio
-import itertools
+import random
 
 import pytest
 from browser import apart
@@ -47,11 +47,11 @@ VIEWS = ("Walk", "Nearest training images", "Why the number of samples matters",
 
 def test_nonsense_in_the_address_breaks_no_page(app: AppTest):  # noqa: F811
     for at in range(len(PAGES) * (EXAMPLES or 1)):
-        values = itertools.islice(itertools.cycle(NONSENSE), at, None)
-        query = {name: [next(values), next(values)][: 1 + at % 2] for name in NAMES}
+        chance = random.Random(at)
+        query = {name: chance.choices(NONSENSE, k=1 + at % 2) for name in NAMES}
         if at % 3:
             query |= {name: [text] for name, text in CHOSEN.items()} | {"model": ["vae-mnist"]}
-            query["view"] = [VIEWS[at % len(VIEWS)]]
+            query["view"] = [chance.choice(VIEWS)]
             query["models"] = query["runs"] = ["vae-mnist", "gan-mnist"]
         app.query_params.clear()
         for name, some in query.items():
@@ -66,6 +66,32 @@ def test_nonsense_in_the_address_breaks_no_page(app: AppTest):  # noqa: F811
 def test_a_number_beyond_all_numbers_in_the_address_is_left_out(app: AppTest, page, text):  # noqa: F811
     app.query_params.clear()
     app.query_params["seed"] = text
+    open_page(app, page)
+    assert app.header[0].value
+    assert not app.error and not app.exception
+
+
+@pytest.mark.parametrize(
+    ("page", "name"),
+    [
+        ("together", "view"),
+        ("together", "path"),
+        ("interpolate", "path"),
+        ("interpolate", "a_from"),
+        ("evaluate", "by"),
+        ("evaluate", "features"),
+        ("curves", "ladder"),
+        ("picture", "source"),
+        ("points", "networks"),
+        ("points", "latents"),
+        ("vae", "step"),
+    ],
+)
+def test_a_choice_of_nothing_in_the_address_is_left_out(app: AppTest, page, name):  # noqa: F811
+    app.query_params.clear()
+    app.query_params["view"] = {"together": "Walk", "evaluate": "Nearest training images"}.get(page)
+    app.query_params["models"] = ["vae-mnist", "gan-mnist"]
+    app.query_params[name] = ""
     open_page(app, page)
     assert app.header[0].value
     assert not app.error and not app.exception

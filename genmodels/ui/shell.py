@@ -10,9 +10,10 @@ import threading
 import traceback
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
-from streamlit.elements.widgets.number_input import NumberInputSerde
+from streamlit.elements.widgets import button_group, number_input
 from streamlit.navigation.page import Page
 
 from .. import folders
@@ -53,17 +54,31 @@ def _tune_memory() -> None:
             mallopt(M_TRIM_THRESHOLD, 128 << 20)
 
 
-def _deserialize(self: NumberInputSerde, ui_value: float | None) -> float | None:
-    """Streamlit's own, but infinity in the address is refused as other nonsense is: it breaks the
-    page otherwise, where a whole number is asked for."""
-    try:
-        return _deserialize_finite(self, ui_value)
-    except OverflowError as error:
-        raise ValueError("infinity is no whole number") from error
+def _refuse_nonsense() -> None:
+    """Has Streamlit refuse two things in an address as it refuses other nonsense, which break the
+    page otherwise: infinity where a whole number is asked for, and nothing for a choice of one."""
+
+    def finite(self: Any, ui_value: float | None) -> float | None:
+        try:
+            return number(self, ui_value)
+        except OverflowError as error:
+            raise ValueError("infinity is no whole number") from error
+
+    def chosen(self: Any, ui_value: list[str] | None) -> Any:
+        if ui_value == [] and self.default_option_index is not None:
+            raise ValueError("one has to be chosen")
+        return choice(self, ui_value)
+
+    with contextlib.suppress(AttributeError):  # Names of Streamlit's own, which may change.
+        number, choice = (
+            number_input.NumberInputSerde.deserialize,
+            button_group._SingleSelectButtonGroupSerde.deserialize,
+        )
+        number_input.NumberInputSerde.deserialize = finite
+        button_group._SingleSelectButtonGroupSerde.deserialize = chosen
 
 
-_deserialize_finite = NumberInputSerde.deserialize
-NumberInputSerde.deserialize = _deserialize
+_refuse_nonsense()
 
 
 def _warm_up() -> None:
