@@ -54,7 +54,7 @@ def told(main: Callable[[list[str]], int], arguments: list[str], program: str) -
     if status == 0:
         return
     assert status == 2
-    last = err.getvalue().rstrip("\n").rsplit("\n", 1)[-1].rsplit("\r", 1)[-1]
+    last = err.getvalue().rstrip("\n").rsplit("\n", 1)[-1]
     assert program in last and "Traceback" not in err.getvalue()
 
 
