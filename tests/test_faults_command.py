@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import io
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -44,7 +45,8 @@ def options(names: Sequence[str]) -> st.SearchStrategy[list[str]]:
     return st.lists(one, max_size=4).map(lambda some: [word for words in some for word in words])
 
 
-def told(main: Callable[[list[str]], int], arguments: list[str], program: str) -> None:
+def told(main: Callable[[list[str]], int], arguments: list[str], program: str) -> bool:
+    """Whether it did what it was told, or else said why not."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
@@ -52,10 +54,11 @@ def told(main: Callable[[list[str]], int], arguments: list[str], program: str) -
         except SystemExit as ended:
             status = ended.code
     if status == 0:
-        return
+        return True
     assert status == 2
     last = err.getvalue().rstrip("\n").rsplit("\n", 1)[-1]
     assert program in last and "Traceback" not in err.getvalue()
+    return False
 
 
 @pytest.fixture
@@ -130,7 +133,11 @@ def test_the_others(main, program, names, disk):
     @few(20)
     @given(options(names))
     def property_of(arguments: list[str]) -> None:
-        told(main, arguments or ["first"], program)
+        nonlocal before
+        if told(main, arguments or ["first"], program):
+            for path in disk().keys() - before.keys():  # Where it was told to write.
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            before = disk()
         assert disk() == before
 
     property_of()
