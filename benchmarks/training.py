@@ -20,6 +20,7 @@ import dataclasses
 import io
 import itertools
 import math
+import operator
 import statistics
 import sys
 import tempfile
@@ -68,7 +69,7 @@ class Bare:
             for name, weights in self.weights.items()
         }
         self.rng = torch.Generator(device).manual_seed(0)
-        self.move = Recorded(self.step, self.rng) if graph else self.step
+        self.call = Recorded(self.rng) if graph else operator.call
 
     def step(self) -> None:
         for turn in self.model.turns(self.images, self.labels, self.rng):
@@ -87,7 +88,7 @@ class Bare:
     def steps(self) -> None:
         """A few, and on a GPU more: waiting for it costs time itself."""
         for _ in range(1 if self.device.type == "cpu" else 50):
-            self.move()
+            self.call(self.step)
         self.wait()
 
     def images_per_second(self, seconds: float) -> float:
@@ -181,11 +182,14 @@ def main(arguments: list[str]) -> int:
     print(f"{machine}; median (least–greatest)")
     part = "training" if device.type == "cpu" else f"training-{device.type}"
     lines = []
-    for name in options.recipes:
-        lines.append(measure(name, device, options.seconds, options.rounds))
-        print(tell(lines[-1]), flush=True)
-        # Each as soon as it is there: all together take long, and may be interrupted.
-        results.keep(part, options, {"machine": machine, "lines": lines})
+    try:
+        for name in options.recipes:
+            lines.append(measure(name, device, options.seconds, options.rounds))
+            print(tell(lines[-1]), flush=True)
+    finally:  # All together take long, and may be interrupted.
+        if lines:
+            options.recipes = [line["recipe"] for line in lines]
+            results.keep(part, options, {"machine": machine, "lines": lines})
     return 0
 
 

@@ -12,6 +12,7 @@ import contextlib
 import copy
 import io
 import math
+import operator
 import time
 import warnings
 from dataclasses import dataclass
@@ -99,10 +100,10 @@ class Trainer:
         self.means = Means()
         self.validation_rng = torch.Generator(self.device)
         self.validation_means = Means()
-        self.learn, self.measure = self._learn, self._measure
+        self.call_step = self.call_validation = operator.call
         if self.recorded:
-            self.learn = Recorded(self._learn, self.rng)
-            self.measure = Recorded(self._measure, self.validation_rng)
+            self.call_step = Recorded(self.rng)
+            self.call_validation = Recorded(self.validation_rng)
             # torch warns of optimizers made for it that take a step which is not recorded.
             warnings.filterwarnings("ignore", "This instance was constructed with capturable")
         self.distance_every = getattr(self.recipe, "distance_every", None)
@@ -141,7 +142,7 @@ class Trainer:
         for step, batch in enumerate(batches, 1):
             index = order[batch]
             self.set_learning_rates()
-            self.learn(index)
+            self.call_step(self.learn, index)
             self.average()
             self.images_seen += len(index)
             self.progress.advance(len(index))
@@ -158,7 +159,7 @@ class Trainer:
         self.report(epoch, losses)
         return self.line("train", epoch, losses, time.perf_counter() - started)
 
-    def _learn(self, batch: Tensor) -> None:
+    def learn(self, batch: Tensor) -> None:
         """One training step on this process's part of a batch: the numbers of its images, [n]."""
         self.rng.count = count = len(batch)
         self.rng.rows, own = distributed.share(count)
@@ -238,12 +239,12 @@ class Trainer:
             pixels = self.val.pixels[part].to(self.device)
             if pixels.shape[1] > 1:
                 pixels = pixels.contiguous(memory_format=torch.channels_last)
-            self.measure(pixels, self.val.labels[part].to(self.device))
+            self.call_validation(self.measure, pixels, self.val.labels[part].to(self.device))
             self.progress.check_stop()
         losses = self.validation_means.result()
         return self.line("val", epoch, losses, time.perf_counter() - started)
 
-    def _measure(self, pixels: Tensor, labels: Tensor) -> None:
+    def measure(self, pixels: Tensor, labels: Tensor) -> None:
         """Adds what is measured on held-out images to their means."""
         measured = self.shown.measure(data.to_float(pixels), labels, self.validation_rng)
         self.validation_means.add(measured, len(pixels))
@@ -378,14 +379,21 @@ class Means:
     def __init__(self) -> None:
         self.names: list[str] = []
         self.sums = torch.zeros(0)
-        """float64: of each quantity, and last how many images there were."""
+        """float64 where there is that: of each quantity, and last how many images there were."""
 
     def add(self, measured: dict[str, Tensor], count: int) -> None:
+        """Raises GenmodelsError for other quantities than those of the first time."""
         values = list(measured.values())
         values = torch.stack([*values, torch.ones_like(values[0])])
         if not self.names:
             self.names = list(measured)
-            self.sums = torch.zeros_like(values, dtype=torch.float64)
+            kind = torch.float32 if values.device.type == "mps" else torch.float64
+            self.sums = torch.zeros_like(values, dtype=kind)
+        if list(measured) != self.names:
+            raise GenmodelsError(
+                f"one step measures {', '.join(self.names)}, another {', '.join(measured)}; let "
+                "the model's `turns` measure the same in every step."
+            )
         self.sums.add_(values, alpha=count)
 
     def clear(self) -> None:

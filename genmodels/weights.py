@@ -43,8 +43,7 @@ def load(name: str | Path, device: str = "cpu") -> Any:
 
 def load_run(run: Run, device: str = "cpu") -> Any:
     """As `load`, of a run that is open already."""
-    # Not on torch's meta device: initialising there imports a second's worth of torch.
-    model = build(run.recipe)
+    model = build_empty(run.recipe)
     if run.parameters and run.parameters.keys() != model.networks.keys():
         raise RunError(
             f"{run.id}: recipe.json counts the parameters of other networks than its recipe has; "
@@ -63,6 +62,16 @@ def load_run(run: Run, device: str = "cpu") -> Any:
         weights = load_state(run.path)["networks"]
     put(model, weights, run.id)
     return model.to(device).eval()
+
+
+def build_empty(recipe) -> Model:
+    """A model without weights, to be filled by `put`.
+
+    What draws numbers does nothing on the meta device of itself: torch would import a second's and
+    150 MB's worth of Python to do nothing.
+    """
+    with torch.device("meta"):
+        return build(recipe)
 
 
 def put(model: Model, weights: Weights, name: str) -> None:

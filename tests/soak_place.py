@@ -35,7 +35,7 @@ class Place:
             self.address = f"http://127.0.0.1:{free.getsockname()[1]}"
         self.known: dict[str, dict[str, Any]] = {}
         """Of each run that was not deleted: its committed epoch, and once done its fingerprint."""
-        self.queue: list[str] = []
+        self.queue: list[tuple[str, int | None]] = []
         self.memory = 0
 
     # What runs
@@ -84,9 +84,10 @@ class Place:
         assert not lost, f"{lost} were lost"
         for run in own_runs():
             self.check_run(run)
-        queue = [run.id for run in jobs.waiting()]
-        before = [run_id for run_id in self.queue if run_id in queue]
-        assert before == [run_id for run_id in queue if run_id in before], "the queue's order"
+        # One that was stopped and resumed meanwhile has another ticket.
+        queue = [(run.id, run.status().ticket) for run in jobs.waiting()]
+        before = [place for place in self.queue if place in queue]
+        assert before == [place for place in queue if place in before], "the queue's order"
         self.queue = queue
         eventually(self.in_order, "each training has its process, and none is left over")
         text = "".join(path.read_text(errors="replace") for path in [self.log, *logs()])

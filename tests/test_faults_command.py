@@ -129,6 +129,7 @@ def test_measuring(disk, monkeypatch):
 )
 def test_the_others(main, program, names, disk):
     before = disk()
+    files = {path: changed for path, changed in before.items() if path.is_file()}
 
     @few(20)
     @given(options(names))
@@ -137,7 +138,9 @@ def test_the_others(main, program, names, disk):
         if told(main, arguments or ["first"], program):
             for path in disk().keys() - before.keys():  # Where it was told to write.
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-            before = disk()
+            after = disk()
+            assert {path: after.get(path) for path in files} == files
+            before = after
         assert disk() == before
 
     property_of()

@@ -72,29 +72,27 @@ def test_a_number_beyond_all_numbers_in_the_address_is_left_out(app: AppTest, pa
 
 
 @pytest.mark.parametrize(
-    ("page", "name"),
+    ("page", "name", "others"),
     [
-        ("together", "view"),
-        ("together", "path"),
-        ("interpolate", "path"),
-        ("interpolate", "a_from"),
-        ("evaluate", "by"),
-        ("evaluate", "features"),
-        ("curves", "ladder"),
-        ("picture", "source"),
-        ("points", "networks"),
-        ("points", "latents"),
-        ("vae", "step"),
+        ("together", "view", {"models": ["vae-mnist", "gan-mnist"]}),
+        ("together", "path", {"models": ["vae-mnist", "gan-mnist"], "view": "Walk"}),
+        ("interpolate", "path", {}),
+        ("interpolate", "a_from", {}),
+        ("evaluate", "by", {"view": "Nearest training images"}),
+        ("picture", "source", {}),
+        ("points", "networks", {}),
+        ("points", "latents", {"networks": "VAE"}),
+        ("vae", "step", {}),
     ],
 )
-def test_a_choice_of_nothing_in_the_address_is_left_out(app: AppTest, page, name):  # noqa: F811
+def test_a_choice_of_nothing_in_the_address_is_left_out(app: AppTest, page, name, others):  # noqa: F811
     app.query_params.clear()
-    app.query_params["view"] = {"together": "Walk", "evaluate": "Nearest training images"}.get(page)
-    app.query_params["models"] = ["vae-mnist", "gan-mnist"]
+    for each, value in others.items():
+        app.query_params[each] = value
     app.query_params[name] = ""
     open_page(app, page)
-    assert app.header[0].value
     assert not app.error and not app.exception
+    assert app.session_state[name] is not None
 
 
 @pytest.mark.parametrize("text", ["9" * 5000, "-1", "²", "1e9", "\0", "..", "a/b", "x" * 300])

@@ -316,10 +316,10 @@ def test_a_call_is_recorded_once_and_others_are_replayed(monkeypatch):
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
     monkeypatch.setattr(torch.cuda, "graph", graph)
     rng: Any = SimpleNamespace(graphsafe_get_state=torch.Generator)
-    recorded: Any = cuda_graph.Recorded(act, rng)
+    recorded: Any = cuda_graph.Recorded(rng)
     inputs = [[1.0, 2.0], [3.0, 4.0], [5.0], [6.0, 7.0], [8.0, 9.0], [10.0], [11.0, 12.0]]
     for numbers in inputs:
-        recorded(torch.tensor(numbers))
+        recorded(act, torch.tensor(numbers))
     plainly = [True, True, True, True, False, True, False]
     assert called == list(zip(inputs, plainly, strict=True))
 

@@ -20,7 +20,7 @@ class Turn(NamedTuple):
     networks: tuple[str, ...]
     loss: Tensor
     measured: dict[str, Tensor]
-    """Means over the batch, for the learning curves."""
+    """Means over the batch, for the learning curves; the same quantities in every step."""
 
 
 class Model(nn.Module):
@@ -31,7 +31,8 @@ class Model(nn.Module):
 
     recordable = True
     """Whether its training steps can be a CUDA graph: `turns` and `measure` look at no value of a
-    tensor (`item`, `if`, shapes that depend on it)."""
+    tensor (`item`, `if`, shapes that depend on it) and do the same in every step, with no random
+    numbers but those of `rng`."""
 
     def __init__(self, recipe: Recipe):
         super().__init__()

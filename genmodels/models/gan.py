@@ -201,6 +201,8 @@ def _in_pairs(labels: Tensor) -> Tensor:
 
 def _initialise(layer: nn.Module) -> None:
     """Weights from N(0, 0.02), those of a normalisation from N(1, 0.02) (Radford et al. 2016)."""
+    if any(weight.is_meta for weight in layer.parameters(recurse=False)):
+        return
     if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(layer.weight, 0.0, 0.02)
     elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
@@ -214,4 +216,6 @@ def _initialise(layer: nn.Module) -> None:
 def _normalise_spectrum(layer: nn.Module) -> None:
     """Divides weights by their largest singular value (Miyato et al. 2018)."""
     if isinstance(layer, nn.Linear | nn.Conv2d):
+        if layer.weight.is_meta:  # It begins with products of the weights.
+            layer.weight = nn.Parameter(torch.zeros(layer.weight.shape, device="cpu"))
         parametrizations.spectral_norm(layer)

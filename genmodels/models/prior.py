@@ -20,10 +20,13 @@ class ClassPrior(nn.Module):
         self.scales = self.weights = None
         if not scaled:
             # As far from one another as latents of N(0, 1) are.
-            self.means = nn.Parameter(torch.randn(size))
+            self.means = nn.Parameter(torch.empty(size))
+            if not self.means.is_meta:
+                nn.init.normal_(self.means)
         else:
-            eye = torch.eye(latent_dim).expand(*size, latent_dim).clone()
-            self.scales = nn.Parameter(eye, requires_grad=False)
+            scales = torch.zeros(*size, latent_dim)
+            scales.diagonal(dim1=-2, dim2=-1).fill_(1)
+            self.scales = nn.Parameter(scales, requires_grad=False)
             """Lower triangular; its product with its transpose is the covariance."""
             weights = torch.full((classes, components), 1 / components)
             self.weights = nn.Parameter(weights, requires_grad=False)
