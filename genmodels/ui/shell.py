@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import gc
 import logging
+import os
 import secrets
 import sys
 import threading
@@ -24,6 +25,8 @@ WARM_UP_SECONDS = 5
 """After the start, when the first page has been shown."""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """The numbers that glibc's malloc.h gives its options."""
+SPINS = "3000"
+"""Turns in which a thread of torch waits for the others before it sleeps."""
 log = logging.getLogger("genmodels")
 
 
@@ -31,6 +34,10 @@ log = logging.getLogger("genmodels")
 async def lifespan(app: st.App) -> AsyncIterator[None]:
     """Keeps the worker that trains, as long as the app runs."""
     _tune_memory()
+    # Before torch is imported, here and in the trainings, which inherit it. By default a thread
+    # turns a hundred times as long, on a core that the one it waits for may be in need of: beside
+    # pages, trainings were up to twenty times slower.
+    os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     try:
         worker.supervise()
     except GenmodelsError as error:  # The Train page says it too.
