@@ -124,8 +124,9 @@ class Recipe:
             problem = _problem(getattr(self, name), kind, low, high)
             if problem:
                 problems[name] = f"{name.replace('_', ' ')} {problem}."
-        sizes = self.network_sizes.get(self.network)
-        if sizes and "dataset" not in problems and self.shape[1] not in sizes:
+        known = not {"dataset", "network"} & problems.keys()
+        sizes = self.network_sizes.get(self.network) if known else None
+        if sizes and self.shape[1] not in sizes:
             problems["network"] = (
                 f"network must not be {self.network}: {DATASETS[self.dataset].title} is "
                 f"{self.shape[1]}x{self.shape[2]}, and these networks take "
@@ -498,7 +499,9 @@ def from_json(plain: Any) -> Recipe:
         )
     unknown = fields.keys() - field_types(recipe_class).keys()
     if unknown:
-        raise RecipeError(f"the recipe has fields this version does not know: {_list(unknown)}.")
+        raise RecipeError(
+            f"the recipe has fields this version does not know: {short(sorted(unknown))}."
+        )
     try:
         recipe = recipe_class(**fields)
     except TypeError as error:

@@ -16,6 +16,26 @@ def test_a_named_recipe_can_be_trained_and_survives_json(name):
     assert recipes.from_json(json.loads(json.dumps(recipes.to_json(recipe)))) == recipe
 
 
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("value", [[], {}, ["mnist"], {"mnist": 1}])
+def test_a_list_or_a_table_is_no_value_of_any_field(name, value):
+    plain = recipes.to_json(recipes.named(name))
+    for field in plain:
+        with pytest.raises(RecipeError):
+            recipes.from_json(plain | {field: value})
+    with pytest.raises(RecipeError):
+        recipes.from_json(dict.fromkeys(plain, value) | {"family": plain["family"]})
+
+
+@pytest.mark.parametrize("name", ["\n", "\0", "x" * 10_000, "**b**"])
+def test_a_strange_field_is_named_in_one_short_line(name):
+    plain = recipes.to_json(recipes.named("vae-mnist")) | {name: 1}
+    with pytest.raises(RecipeError, match=r"does not know: .*\.$") as refused:
+        recipes.from_json(plain)
+    assert len(str(refused.value)) < 200
+    assert str(refused.value).isprintable()
+
+
 def test_the_reports_recipes_are_those_of_the_report():
     shared = {"seed": 0, "train_limit": None, "precision": "auto", "pictures": None}
     shared |= {"distance_every": None, "prior": "normal", "feature_maps": 64}
@@ -95,7 +115,7 @@ def test_every_field_is_explained():
         ({"family": 3}, "names no family"),
         ({"family": "flow"}, "its family is 'flow'"),
         ({"family": "vae", "dataset": "mnist"}, "lacks fields"),
-        ({**recipes.to_json(RECIPES["vae-mnist"]), "momentum": 1}, "does not know: momentum"),
+        ({**recipes.to_json(RECIPES["vae-mnist"]), "momentum": 1}, "does not know: 'momentum'"),
         ({**recipes.to_json(RECIPES["vae-mnist"]), "epochs": "many"}, "epochs must be"),
         ({**recipes.to_json(RECIPES["gan-imagenette"]), "dataset": {}}, "dataset must be"),
     ],

@@ -109,7 +109,7 @@ def test_a_recipe_file_with_something_amiss_is_refused(changes, complaint, make_
 
 @pytest.mark.parametrize(
     ("changes", "complaint"),
-    [({"momentum": 1}, "does not know: momentum"), ({"epochs": -1}, "epochs must be")],
+    [({"momentum": 1}, "does not know: 'momentum'"), ({"epochs": -1}, "epochs must be")],
 )
 def test_a_recipe_with_wrong_fields_is_refused(changes, complaint, make_run):
     run = make_run("bad")
