@@ -499,9 +499,8 @@ def from_json(plain: Any) -> Recipe:
         )
     unknown = fields.keys() - field_types(recipe_class).keys()
     if unknown:
-        raise RecipeError(
-            f"the recipe has fields this version does not know: {short(sorted(unknown))}."
-        )
+        names = short(sorted(unknown))[1:-1]
+        raise RecipeError(f"the recipe has fields this version does not know: {names}.")
     try:
         recipe = recipe_class(**fields)
     except TypeError as error:
