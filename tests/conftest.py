@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +63,16 @@ def synthetic_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_mnist(folder, train=320, val=80)
     write_imagenette(folder, train=10, val=3)
     return folder
+
+
+@pytest.fixture(scope="module")
+def module_places(synthetic_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Runs, cache and data for all tests of a module: nothing there touches the repository's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GENMODELS_RUNS", str(tmp_path_factory.mktemp("runs")))
+        patch.setenv("GENMODELS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("GENMODELS_DATA", str(synthetic_data))
+        yield
 
 
 def write_mnist(folder: Path, train: int, val: int) -> None:

@@ -24,14 +24,10 @@ TIMES = ("seconds", "images_per_second", "distance_seconds")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def places(synthetic_data, tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GENMODELS_RUNS", str(tmp_path_factory.mktemp("runs")))
-        patch.setenv("GENMODELS_CACHE", str(tmp_path_factory.mktemp("cache")))
-        patch.setenv("GENMODELS_DATA", str(synthetic_data))
-        torch.use_deterministic_algorithms(True, warn_only=True)
-        yield
-        torch.use_deterministic_algorithms(False)
+def places(module_places):
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    yield
+    torch.use_deterministic_algorithms(False)
 
 
 def fitted(folder: Path, name: str, device: Any = "cuda", resume: bool = False, **changes) -> Run:

@@ -39,13 +39,8 @@ TIMES = ("seconds", "images_per_second")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def places(synthetic_data, tmp_path_factory):
-    """Runs, cache and data of this module: nothing here touches the repository's."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GENMODELS_RUNS", str(tmp_path_factory.mktemp("runs")))
-        patch.setenv("GENMODELS_CACHE", str(tmp_path_factory.mktemp("cache")))
-        patch.setenv("GENMODELS_DATA", str(synthetic_data))
-        yield
+def places(module_places):
+    pass
 
 
 @pytest.fixture(scope="module")
