@@ -24,7 +24,7 @@ LOCAL_WORLD = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 PATIENCE = timedelta(days=1)
 """How long a process waits for the others, which rank 0 lets wait while it validates."""
-ENDINGS = (GenmodelsError, Stopped, SystemExit)
+ENDINGS = (GenmodelsError, OSError, Stopped, SystemExit)
 
 # One process needs no torch for this, and tells a mistake in its arguments before it is loaded.
 if TYPE_CHECKING or WORLD > 1:

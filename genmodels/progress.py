@@ -49,6 +49,14 @@ class Progress:
         if self.stop_requested:
             raise Stopped(self.stop_requested)
 
+    def check_there(self) -> None:
+        """Raises RunError when the run was deleted, be it in part: nobody could see or stop it."""
+        if not self.is_there():
+            raise RunError(f"{self.folder.name} was deleted while it was in training.")
+
+    def is_there(self) -> bool:
+        return (self.folder / "recipe.json").exists()
+
     def preparing(self, what: str, done: int, total: int) -> None:
         """Progress of what comes before the training; the form `data.load` calls."""
         self.check_stop()
@@ -60,7 +68,9 @@ class Progress:
         return not self.silent and time.monotonic() - self.last_told >= 1
 
     def show(self, epoch: int, losses: dict[str, float]) -> None:
-        """The losses so far in this epoch."""
+        """The losses so far in this epoch. Raises RunError when the run was deleted."""
+        if not self.silent:
+            self.check_there()
         self.epoch, self.losses = epoch, losses
         self.bar.set_description_str(f"epoch {epoch}/{self.epochs}")
         shown = {name: f"{value:.4g}" for name, value in losses.items()}
@@ -86,7 +96,7 @@ class Progress:
         self.last_told = time.monotonic()
 
     def end(self, state: str, reason: str = "") -> None:
-        if self.silent:
+        if self.silent or not self.is_there():
             return
         status = Status(state, reason, self.epoch, self.epochs, int(self.bar.n))
         runs.write_status(self.folder, status)
@@ -112,6 +122,7 @@ def watch(folder: Path, epochs: int, silent: bool = False) -> Iterator[Progress]
                 progress.end("stopped", str(error))
                 raise
             except OSError as error:
+                progress.check_there()
                 if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                     progress.end("failed", str(error))
                     raise

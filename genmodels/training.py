@@ -156,7 +156,8 @@ class Trainer:
                 self.progress.check_stop()
         self.means.add_up()
         losses = self.means.result()
-        self.report(epoch, losses)
+        with distributed.together():
+            self.report(epoch, losses)
         return self.line("train", epoch, losses, time.perf_counter() - started)
 
     def learn(self, batch: Tensor) -> None:

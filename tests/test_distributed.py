@@ -179,6 +179,16 @@ def complaints(said: str) -> list[str]:
     return [line for line in said.splitlines() if line.startswith("train.py: ")]
 
 
+def test_a_run_that_is_deleted_in_training_ends_all(runs_folder):
+    folder = runs_folder / "run"
+    with started(*ENDLESS, "--run-dir", str(folder)) as process:
+        wait_for_epoch(folder, 1, process)
+        folder.rename(runs_folder / "elsewhere")
+        said, _ = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert complaints(said) == ["train.py: run was deleted while it was in training."]
+
+
 def test_a_mistake_ends_all_in_one_sentence(runs_folder):
     status, said = torchrun("gan-imagenette", "--sync-batch-norm")
     assert status != 0

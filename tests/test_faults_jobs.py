@@ -1,7 +1,10 @@
 """The queue's storage damaged: the worker goes on, and what waits is put back from the runs."""
 
 import dataclasses
+import os
+import signal
 import sqlite3
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -123,6 +126,20 @@ def test_any_ticket_leaves_an_order(runs_folder):
     property_of()
 
 
+def damage_between_looks(process: subprocess.Popen) -> bool:
+    """Fills the queue's file with junk, unless the worker is at it: what it writes back from the
+    log of its look would undo the damage."""
+    process.send_signal(signal.SIGSTOP)
+    os.waitpid(process.pid, os.WUNTRACED)
+    try:
+        if database().with_name(".queue.db-wal").exists():
+            return False
+        database().write_bytes(b"junk" * 5000)
+        return True
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
 def test_a_worker_goes_on_over_runs_that_nobody_can_train():
     """No recipe's name, no claim to be had, no lock to be had, a file of the queue that is
     replaced: and the last one is trained, though its own files are torn."""
@@ -138,9 +155,9 @@ def test_a_worker_goes_on_over_runs_that_nobody_can_train():
     (made["torn"].path / "trainer.json").write_bytes(b'{"worker": "test", "pid": -1}')
     for content in (b"\xff", b"[1]", b'"nobody"'):
         put_message(content)
-    with at_work():
+    with at_work() as process:
         wait(lambda: state(made["nameless"]) == "failed", 600)
-        database().write_bytes(b"junk" * 5000)
+        wait(lambda: damage_between_looks(process))
         wait(lambda: state(made["torn"]) == "done", 600)
         (made["locked"].path / "lock").rmdir()
     assert "there is no recipe ''" in made["nameless"].status().reason

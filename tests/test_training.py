@@ -2,10 +2,12 @@ import contextlib
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -348,21 +350,30 @@ def test_a_vae_learns_one_batch_by_heart(tmp_path):
     assert errors[-1] - entropy < 15
 
 
-def stop_at(images: int, how: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Has the training asked to stop once that many images of this process are trained."""
+def act_at(images: int, act: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has something done once that many images of this process are trained."""
     advance, trained = Progress.advance, 0
 
-    def advance_then_ask(self: Progress, count: int) -> None:
+    def advance_then_act(self: Progress, count: int) -> None:
         nonlocal trained
         advance(self, count)
         trained += count
         if trained - count < images <= trained:
-            if how == "stop file":
-                runs.request_stop(folder)
-            else:
-                os.kill(os.getpid(), getattr(signal, how))
+            act()
 
-    monkeypatch.setattr(Progress, "advance", advance_then_ask)
+    monkeypatch.setattr(Progress, "advance", advance_then_act)
+
+
+def stop_at(images: int, how: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has the training asked to stop once that many images of this process are trained."""
+
+    def ask() -> None:
+        if how == "stop file":
+            runs.request_stop(folder)
+        else:
+            os.kill(os.getpid(), getattr(signal, how))
+
+    act_at(images, ask, monkeypatch)
 
 
 @pytest.mark.parametrize("how", ["stop file", "SIGTERM", "SIGINT"])
@@ -557,6 +568,20 @@ def test_a_fault_in_the_middle_is_told_in_the_status(tmp_path, monkeypatch):
     status = runs.open_run(tmp_path).status()
     assert (status.state, status.reason) == ("failed", "no room")
     assert not runs.is_locked(tmp_path)
+
+
+@pytest.mark.parametrize("part", ["", "recipe.json"])
+def test_a_run_that_is_deleted_in_training_ends_it(part, tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "run"
+
+    def delete() -> None:
+        (folder / part).unlink() if part else shutil.rmtree(folder)
+
+    act_at(IMAGES["vae-mnist"] * 3 // 2, delete, monkeypatch)
+    assert main(["vae-mnist", *LONG["vae-mnist"], "--run-dir", str(folder)]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == "train.py: run was deleted while it was in training."
+    assert folder.exists() == bool(part)
 
 
 def test_a_lone_last_image_is_refused_where_batches_are_normalised(tmp_path):
