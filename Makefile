@@ -8,8 +8,9 @@ app: .venv/app $(NPM)  ## the app, on this machine only, training allowed
 	GENMODELS_TRAINING=$${GENMODELS_TRAINING:-open} \
 	$(BIN)/streamlit run app.py --server.address localhost
 
+# One thread each: with the apps and trainings they start there are more than cores anyway.
 test: .venv/dev $(NPM) check  ## all tests; those that need a browser or data say so where they skip
-	$(BIN)/pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
 check: .venv/dev  ## style and types
 	$(BIN)/ruff format --check .
