@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from .. import figures, jobs, runs
+from .. import figures, jobs, pictures, runs
 from ..errors import RunError
 from ..recipes import RECIPES, field_types
 from ..runs import Run, Status
@@ -103,7 +103,10 @@ def _view(run_id: str, allowed: bool, state: str) -> None:
             _curve(run, status, metrics)
         with middle:
             if picture:
-                st.image(picture, width="stretch", alt="The newest samples of the training")
+                # Not a file of Streamlit's: it is gone once a newer one is shown, and a slow
+                # browser asks for it only then.
+                url = pictures.content_url(picture, "png")
+                st.image(url, width="stretch", alt="The newest samples of the training")
                 st.caption(f"The same 64 latents after {max(run.samples()):,} images")
         with right:
             _parent(run)
