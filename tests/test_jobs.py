@@ -289,12 +289,16 @@ def test_what_the_trainer_refuses_is_said_in_the_run(monkeypatch, tmp_path):
     assert "is a file" in run.status().reason
 
 
-def test_a_run_deleted_by_hand_while_it_trains_harms_no_other():
+@pytest.mark.parametrize("part", ["", "recipe.json"])
+def test_a_run_deleted_by_hand_while_it_trains_harms_no_other(part):
+    """Where a file is written meanwhile, `rm -r` leaves some of them behind."""
     first, second = jobs.submit("vae-mnist", LONG), jobs.submit("vae-mnist", SHORT)
     with at_work():
         wait(lambda: first.status().epoch >= 1)
-        # Where a file is written meanwhile, `rm -r` leaves the folder behind: as here.
-        (first.path / "recipe.json").unlink()
+        if part:
+            (first.path / part).unlink()
+        else:
+            shutil.rmtree(first.path, ignore_errors=True)
         wait(lambda: state(second) == "done")
 
 
