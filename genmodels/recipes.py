@@ -90,14 +90,16 @@ class Recipe:
     train_limit: Annotated[
         int | None,
         Range(2, 10_000_000),
-        Doc("Train on the first so many images only; None takes all."),
+        Doc("Train on this many images only, drawn over the classes by the seed; None takes all."),
     ] = None
     precision: Annotated[
         Literal["auto", "float32", "bfloat16"],
         Doc("Arithmetic inside the networks; auto takes bfloat16 where the hardware has it."),
     ] = "auto"
     seed: Annotated[
-        int, Range(0, 2**31 - 1), Doc("Fixes initial weights, order of images and noise.")
+        int,
+        Range(0, 2**31 - 1),
+        Doc("Fixes initial weights, noise, and which images are taken in which order."),
     ] = 0
     pictures: Annotated[
         str | None, Doc("Id of a set of own pictures to learn from; None takes the data set.")

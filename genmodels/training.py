@@ -453,9 +453,8 @@ def fit(
             info = runs.change_info(folder, **provenance.continued(runs.open_run(folder), info))
         else:
             runs.write_json(folder / "recipe.json", info)
-        train = data.of(recipe, "train", data_folder, progress.preparing)
+        train = data.learnt_from(runs.open_run(folder), data_folder, progress.preparing)
         val = data.of(recipe, "val", data_folder, progress.preparing)
-        train = train.first(recipe.train_limit)
         check_last_batch(model, len(train), recipe.batch_size)
         provenance.warn_of_other_data(info, train, val)
         origin = {"train": provenance.of_images(train), "val": provenance.of_images(val)}

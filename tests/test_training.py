@@ -81,7 +81,7 @@ def fitted(folder: Path, name: str = "vae-mnist", **changes) -> Run:
 
 def trainer_of(recipe: Recipe, folder: Path) -> training.Trainer:
     train, val = (data.load(recipe.dataset, split) for split in ("train", "val"))
-    train = train.first(recipe.train_limit)
+    train = train.first(recipe.train_limit, recipe.seed)
     progress = Progress(folder, recipe.epochs, tqdm(disable=True))
     model = training.build_to_train(recipe, torch.device("cpu"))
     return training.Trainer(folder, recipe, model, train, val, progress)
@@ -208,7 +208,7 @@ def test_the_training_line_is_the_mean_over_the_epochs_images(tmp_path):
     """With a learning rate of almost nothing and a last batch that is smaller."""
     run = fitted(tmp_path, train_limit=70, learning_rate=1e-7)
     untrained = build(run.recipe)
-    images = data.load("mnist", "train").first(70).pixels / 255
+    images = data.learnt_from(run).pixels / 255
     mean, log_variance = untrained.networks["encoder"](images)
     expected = kl_divergence(*_gaussians(mean, log_variance))
     assert run.metrics()[1]["kl"] == pytest.approx(expected.sum(1).mean().item(), rel=1e-3)
@@ -582,6 +582,22 @@ def test_a_run_that_is_deleted_in_training_ends_it(part, tmp_path, monkeypatch, 
     said = capsys.readouterr().err.splitlines()[-1]
     assert said == "train.py: run was deleted while it was in training."
     assert folder.exists() == bool(part)
+
+
+def test_a_run_of_the_first_images_goes_on_with_those(stopped, capsys):
+    """As runs of before there was a draw were begun."""
+    info = json.loads((stopped.path / "recipe.json").read_bytes())
+    whole = data.load("mnist", "train")
+    pixels, labels = whole.pixels[:64], whole.labels[:64]
+    origin = {
+        "images": 64,
+        "fingerprint": data.fingerprint(pixels, labels),
+        "source": f"{whole.source}, the first 64",
+    }
+    runs.write_json(stopped.path / "recipe.json", info | {"data": info["data"] | {"train": origin}})
+    assert main(["vae-mnist", "--run-dir", str(stopped.path), "--resume"]) == 0
+    assert "warning" not in capsys.readouterr().err
+    assert runs.open_run(stopped.path).info["data"]["train"] == origin
 
 
 def test_a_lone_last_image_is_refused_where_batches_are_normalised(tmp_path):
