@@ -514,13 +514,6 @@ def synchronise_batch_norm(model: Model) -> None:
 
 def check_last_batch(model: Model, count: int, batch_size: int) -> None:
     """Raises RecipeError where batch normalisation would meet one image alone, or none."""
-    last = (count - 1) % (batch_size * distributed.WORLD) + 1
     needs = {nn.BatchNorm1d: 2, nn.SyncBatchNorm: 1}
     needed = max(needs.get(type(layer), 0) for layer in model.modules())
-    if last // distributed.WORLD < needed:
-        each = f" in each of {distributed.WORLD} processes" if distributed.WORLD > 1 else ""
-        raise RecipeError(
-            f"the last batch of {count:,} images in batches of {batch_size * distributed.WORLD} "
-            f"holds {'one image' if last == 1 else f'{last} images'}, and batch normalisation "
-            f"needs {'two' if needed == 2 else 'one'}{each}; change the batch size."
-        )
+    recipes.check_last_batch(count, batch_size, needed, distributed.WORLD)

@@ -1,5 +1,6 @@
 import contextlib
 import dataclasses
+import itertools
 import json
 import os
 import shutil
@@ -582,6 +583,32 @@ def test_a_run_that_is_deleted_in_training_ends_it(part, tmp_path, monkeypatch, 
     said = capsys.readouterr().err.splitlines()[-1]
     assert said == "train.py: run was deleted while it was in training."
     assert folder.exists() == bool(part)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_knows_without_its_networks_which_batch_is_too_small(name):
+    """So that a form can refuse what the trainer would."""
+    recipe = RECIPES[name]
+    norms = [field for field in recipes.field_types(type(recipe)) if field.endswith("_norm")]
+    for chosen in itertools.product(("none", "batch"), repeat=len(norms)):
+        changed = dataclasses.replace(recipe, **dict(zip(norms, chosen, strict=True)))
+        model = weights.build_empty(changed)
+        batch = changed.batch_size
+        for count in (batch + 1, batch + 2, batch):
+            by_model = refused(training.check_last_batch, model, count, batch)
+            assert refused(changed.check_images, count) == by_model
+        alone = changed.network == "linear" and "batch" in chosen
+        assert refused(changed.check_images, batch + 1) == alone
+    limited = dataclasses.replace(recipe, train_limit=recipe.batch_size)
+    limited.check_images(recipe.batch_size + 1)
+
+
+def refused(check: Callable[..., None], *arguments: Any) -> bool:
+    try:
+        check(*arguments)
+    except RecipeError:
+        return True
+    return False
 
 
 def test_a_run_of_the_first_images_goes_on_with_those(stopped, capsys):
