@@ -172,13 +172,12 @@ def ladder_rows(name: str) -> list[tuple[str, ...]]:
     """A row for each step."""
     rows = [("step", "parameters", "minutes", *METRICS.values())]
     for run in kept(name):
-        seconds = sum(line["seconds"] for line in run.metrics())
         values = [measured(run, metric) for metric in METRICS]
         rows.append(
             (
                 f"+ {run.title}" if len(rows) > 1 else run.title,
                 " + ".join(f"{count:,}" for count in run.parameters.values()),
-                f"{seconds / 60:.0f}",
+                f"{runs.seconds(run.metrics()) / 60:.0f}",
                 *("not computed" if value is None else f"{value:.3g}" for value in values),
             )
         )

@@ -183,12 +183,8 @@ def recorded(folder: Path, typed: Recipe, arguments: Sequence[str]) -> tuple[str
                 f"{run.id} was begun with {field.replace('_', ' ')} "
                 f"{getattr(run.recipe, field, None)}, and a resumed training cannot change it."
             )
-    if run.status().state == "done":
-        raise RecipeError(f"{run.id} is trained to its end; start a new run for more epochs.")
     epochs = typed.epochs if "--epochs" in words else run.recipe.epochs
-    trained = max((line["epoch"] for line in run.metrics()), default=0)
-    if epochs < trained:
-        raise RecipeError(f"{run.id} has been trained for {trained} epochs already; ask for more.")
+    run.check_resume(epochs)
     return name, dataclasses.replace(run.recipe, epochs=epochs)
 
 

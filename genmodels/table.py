@@ -29,7 +29,7 @@ def row(run: Run) -> list[str]:
     """The cells of one run's training."""
     metrics = run.metrics()
     last = [line for line in metrics if line["split"] == "val"][-1]
-    minutes = sum(line["seconds"] for line in metrics) / 60
+    minutes = runs.seconds(metrics) / 60
     skipped = figures.NOT_MEASURED | {"classifier_distance"}
     losses = [f"{name} {value:.4g}" for name, value in last.items() if name not in skipped]
     resolved = run.info["resolved"]
