@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, NamedTuple
 
-from . import folders, recipes, runs
+from . import folders, recipes, runs, terminal
 from .errors import GenmodelsError, RunError
 from .recipes import RECIPES, Recipe
 from .runs import Run
@@ -215,4 +215,5 @@ def main(names: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main(sys.argv[1:]))

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save
 
-from . import pictures, posteriors, runs, weights
+from . import pictures, posteriors, runs, terminal, weights
 from .errors import GenmodelsError, RunError
 from .runs import Run
 
@@ -88,4 +88,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main(sys.argv[1:]))

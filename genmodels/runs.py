@@ -321,13 +321,13 @@ def _is_held(lock: FileLock) -> bool:
 
 def request_stop(folder: Path, reason: str = "stopped on request") -> None:
     """Asks the trainer to stop after its running step."""
-    (folder / "stop").write_text(reason)
+    (folder / "stop").write_text(reason, "utf-8")
 
 
 def stop_request(folder: Path) -> str | None:
     """Why the trainer shall stop; None when it need not."""
     try:
-        reason = (folder / "stop").read_text(errors="replace")
+        reason = (folder / "stop").read_text("utf-8", errors="replace")
     except FileNotFoundError:
         return None
     except OSError:  # It is no file, but there it is.
@@ -380,7 +380,7 @@ def seconds(lines: Iterable[dict[str, Any]]) -> float:
 
 
 def append_metrics(folder: Path, lines: list[dict[str, Any]]) -> None:
-    with (folder / "metrics.jsonl").open("a") as file:
+    with (folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
         file.writelines(json.dumps(line) + "\n" for line in lines)
         file.flush()
         os.fsync(file.fileno())

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import ablation, figures, folders, runs
+from . import ablation, figures, folders, runs, terminal
 from .recipes import DATASETS, REPORT
 from .runs import Run
 
@@ -153,9 +153,10 @@ def between(text: str, begin: str, end: str, made: str) -> str:
 
 
 def main(path: Path = folders.REPOSITORY / "README.md") -> int:
-    path.write_text(updated(path.read_text()))
+    path.write_text(updated(path.read_text("utf-8")), "utf-8")
     return 0
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main())

@@ -288,7 +288,7 @@ def _own_runs() -> list[Run]:
 
 def _owner(folder: Path) -> str | None:
     try:
-        return (folder / "owner").read_text(errors="replace")
+        return (folder / "owner").read_text("utf-8", errors="replace")
     except FileNotFoundError:
         return None
     except OSError:  # It is somebody's, and nobody can show a key to it.
