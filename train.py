@@ -2,7 +2,9 @@
 
 import sys
 
+from genmodels import terminal
 from genmodels.command import main
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main(sys.argv[1:]))

@@ -10,6 +10,8 @@ import argparse
 import subprocess
 import sys
 
+from genmodels import terminal
+
 from . import table
 
 PARTS = {
@@ -51,4 +53,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main(sys.argv[1:]))

@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genmodels import terminal
+
 from . import results, server, visitor
 from .visitor import ROUTE, Visitor
 
@@ -96,7 +98,7 @@ async def measure_seeds(browser: "Browser", address: str, rounds: int) -> dict[s
     """Changes of the seed of several models, and of the least page there can be."""
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "least.py"
-        script.write_text(LEAST)
+        script.write_text(LEAST, "utf-8")
         with server.serving(script) as least:
             places = {name: f"{address}/sample?model={name}" for name in MODELS}
             places["least"] = least.address
@@ -171,4 +173,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main(sys.argv[1:]))

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from genmodels import jobs, runs
+from genmodels import jobs, runs, terminal
 from genmodels.errors import RunError
 
 from . import results, server
@@ -102,4 +102,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main(sys.argv[1:]))

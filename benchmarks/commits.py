@@ -75,5 +75,7 @@ def shortened(part: float) -> Iterator[None]:
 def resident() -> int:
     """Bytes of memory that this process holds; 0 where that cannot be told."""
     with contextlib.suppress(FileNotFoundError):
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return int(Path("/proc/self/statm").read_text("utf-8").split()[1]) * os.sysconf(
+            "SC_PAGE_SIZE"
+        )
     return 0

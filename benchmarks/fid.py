@@ -19,6 +19,7 @@ from PIL import Image
 from pytorch_fid import fid_score
 from pytorch_fid import inception as theirs
 
+from genmodels import terminal
 from genmodels.evaluation import distances, features
 
 from . import results
@@ -170,4 +171,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main(sys.argv[1:]))

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from genmodels import data, recipes, runs, training
+from genmodels import data, recipes, runs, terminal, training
 from genmodels.recipes import REPORT, Recipe
 
 from . import results
@@ -77,4 +77,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main(sys.argv[1:]))

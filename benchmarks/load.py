@@ -17,6 +17,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from genmodels import terminal
+
 from . import results, server, visitor
 from .server import Server, Session
 from .visitor import ROUTE, Visitor
@@ -177,4 +179,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main(sys.argv[1:]))

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 import genmodels
-from genmodels import latent, pictures, runs
+from genmodels import latent, pictures, runs, terminal
 from genmodels.recipes import LatentRecipe
 
 from . import results
@@ -91,4 +91,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main(sys.argv[1:]))

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
-from genmodels import recipes, runs, training
+from genmodels import recipes, runs, terminal, training
 from genmodels.devices import choose_device, choose_precision
 from genmodels.recipes import Recipe
 
@@ -74,4 +74,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main(sys.argv[1:]))

@@ -69,7 +69,9 @@ def machine() -> dict[str, Any]:
 def _processor() -> str:
     """The processor's name and what it has for bfloat16, where Linux says so."""
     with contextlib.suppress(FileNotFoundError):
-        lines = [line.partition(":") for line in Path("/proc/cpuinfo").read_text().splitlines()]
+        lines = [
+            line.partition(":") for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+        ]
         said = {name.strip(): value.strip() for name, _, value in lines}
         has = {"amx_bf16", "avx512_bf16"} & set(said.get("flags", "").split())
         return " ".join([said.get("model name", platform.machine()), *sorted(has)])

@@ -41,7 +41,11 @@ class Server:
     def faults(self) -> list[str]:
         """The lines of its log that name one."""
         words = ("fault ", "Traceback", "Exception")
-        return [line for line in self.log.read_text().splitlines() if any(w in line for w in words)]
+        return [
+            line
+            for line in self.log.read_text("utf-8").splitlines()
+            if any(w in line for w in words)
+        ]
 
 
 @contextlib.contextmanager
@@ -60,7 +64,7 @@ def serving(what: Path | str, **places: str) -> Iterator[Server]:
         options += ["--server.headless=true", "--server.fileWatcherType=none"]
         options += ["--browser.gatherUsageStats=false"]
         log = Path(folder) / "log.txt"
-        with log.open("w") as file:
+        with log.open("w", encoding="utf-8") as file:
             started = time.perf_counter()
             app = subprocess.Popen(
                 [sys.executable, "-m", "streamlit", *target, *options],
@@ -74,7 +78,7 @@ def serving(what: Path | str, **places: str) -> Iterator[Server]:
         try:
             while not answers(address):
                 if app.poll() is not None:
-                    raise RuntimeError(f"it did not start:\n{log.read_text()}")
+                    raise RuntimeError(f"it did not start:\n{log.read_text('utf-8')}")
                 time.sleep(0.01)
             yield Server(address, app.pid, started, log)
         finally:
@@ -101,7 +105,9 @@ def family(process: int) -> list[int]:
     parents = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # It has ended meanwhile.
-            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+            parents[int(path.parent.name)] = int(
+                path.read_text("utf-8").rpartition(")")[2].split()[1]
+            )
     found = [process]
     for each in found:
         found += [child for child, parent in parents.items() if parent == each]
@@ -111,7 +117,7 @@ def family(process: int) -> list[int]:
 def proportional(process: int) -> int:
     """Bytes that a process holds, of what it shares its part."""
     with contextlib.suppress(OSError):
-        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+        lines = Path(f"/proc/{process}/smaps_rollup").read_text("utf-8").splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
     return 0
 

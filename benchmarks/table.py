@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from genmodels import folders
+from genmodels import folders, terminal
 from genmodels.table import between, markdown
 
 from . import results
@@ -238,9 +238,10 @@ def updated(readme: str, found: dict[str, Part]) -> str:
 
 
 def main(path: Path = folders.REPOSITORY / "README.md") -> int:
-    path.write_text(updated(path.read_text(), results.read()))
+    path.write_text(updated(path.read_text("utf-8"), results.read()), "utf-8")
     return 0
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main())

@@ -29,7 +29,7 @@ from typing import Any
 
 import torch
 
-from genmodels import data, recipes, runs, training
+from genmodels import data, recipes, runs, terminal, training
 from genmodels.cuda_graph import Recorded
 from genmodels.devices import choose_device, choose_precision
 from genmodels.errors import GenmodelsError
@@ -194,4 +194,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main(sys.argv[1:]))

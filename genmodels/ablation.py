@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, NamedTuple
 
-from . import folders, recipes, runs
+from . import folders, recipes, runs, terminal
 from .errors import GenmodelsError, RunError
 from .recipes import RECIPES, Recipe
 from .runs import Run
@@ -172,13 +172,12 @@ def ladder_rows(name: str) -> list[tuple[str, ...]]:
     """A row for each step."""
     rows = [("step", "parameters", "minutes", *METRICS.values())]
     for run in kept(name):
-        seconds = sum(line["seconds"] for line in run.metrics())
         values = [measured(run, metric) for metric in METRICS]
         rows.append(
             (
                 f"+ {run.title}" if len(rows) > 1 else run.title,
                 " + ".join(f"{count:,}" for count in run.parameters.values()),
-                f"{seconds / 60:.0f}",
+                f"{runs.seconds(run.metrics()) / 60:.0f}",
                 *("not computed" if value is None else f"{value:.3g}" for value in values),
             )
         )
@@ -216,4 +215,5 @@ def main(names: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main(sys.argv[1:]))

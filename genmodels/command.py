@@ -3,6 +3,8 @@
 import contextlib
 import dataclasses
 import io
+import itertools
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, make_dataclass
@@ -16,6 +18,9 @@ from . import distributed, folders, recipes, runs
 from .errors import GenmodelsError, RecipeError
 from .progress import Stopped
 from .recipes import RECIPES, Recipe
+
+RULE = re.compile(r"[│╰╯ ]*[─-]{4,}[│╰╯ ]*")
+"""Between the paragraphs of a box, and below the last."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,12 +188,8 @@ def recorded(folder: Path, typed: Recipe, arguments: Sequence[str]) -> tuple[str
                 f"{run.id} was begun with {field.replace('_', ' ')} "
                 f"{getattr(run.recipe, field, None)}, and a resumed training cannot change it."
             )
-    if run.status().state == "done":
-        raise RecipeError(f"{run.id} is trained to its end; start a new run for more epochs.")
     epochs = typed.epochs if "--epochs" in words else run.recipe.epochs
-    trained = max((line["epoch"] for line in run.metrics()), default=0)
-    if epochs < trained:
-        raise RecipeError(f"{run.id} has been trained for {trained} epochs already; ask for more.")
+    run.check_resume(epochs)
     return name, dataclasses.replace(run.recipe, epochs=epochs)
 
 
@@ -203,7 +204,14 @@ def _part(both, part: type) -> dict:
 
 
 def one_sentence(box: str) -> str:
-    """The first sentence of the box in which tyro prints a mistake."""
-    lines = [line.strip("│╭╮╰╯─ ") for line in box.splitlines()]
-    rule = next((i for i, line in enumerate(box.splitlines()) if i and "────" in line), len(lines))
-    return " ".join(line for line in lines[1:rule] if line).rstrip(".") + "; see --help."
+    """The first paragraph of the box in which tyro prints a mistake, below its title.
+
+    Where the terminal's encoding has no lines to draw, the box is of blanks and dashes.
+    """
+    below = box.splitlines()[1:]
+    for ruled, lines in itertools.groupby(below, lambda line: bool(RULE.fullmatch(line))):
+        if not ruled:
+            return (
+                " ".join(line.strip("│ ") for line in lines).strip().rstrip(".") + "; see --help."
+            )
+    return box.strip() + "; see --help."

@@ -54,6 +54,8 @@ class Recorded:
         try:
             with torch.cuda.graph(graph):
                 act(*inputs)
+        except torch.OutOfMemoryError:
+            raise
         except RuntimeError as error:
             raise GenmodelsError(
                 f"these steps cannot be recorded for a GPU ({error.__context__ or error}); set the "

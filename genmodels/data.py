@@ -24,7 +24,7 @@ from torchvision.transforms import functional
 from . import folders, own_pictures
 from .errors import DataError
 from .recipes import DATASETS, Recipe
-from .runs import write_atomic
+from .runs import Run, write_atomic
 
 Split = Literal["train", "val"]
 Progress = Callable[[str, int, int], None]
@@ -56,12 +56,27 @@ class Images:
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def first(self, limit: int | None) -> "Images":
-        """The first `limit` images; all for None."""
+    def first(self, limit: int | None, seed: int = 0) -> "Images":
+        """The first `limit` images of a seeded draw, in their order here; all for None.
+
+        A data set may be stored class by class. So the draw goes over the classes: one image of
+        each comes first, then every class has the share that it has of all images.
+        """
         if limit is None or limit >= len(self):
             return self
-        pixels, labels = self.pixels[:limit], self.labels[:limit]
-        source = f"{self.source}, the first {limit}"
+        shuffled = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
+        labels = self.labels[shuffled]
+        counts = labels.bincount()
+        starts = (counts.cumsum(0) - counts).repeat_interleave(counts)
+        ranks = torch.empty(len(self))  # Among the images of the same class.
+        ranks[labels.argsort(stable=True)] = (torch.arange(len(self)) - starts).float()
+        order = (ranks / counts[labels]).argsort(stable=True)
+        how = f"{limit} drawn over the classes by seed {seed}"
+        return self._only(shuffled[order[:limit]].sort().values, how)
+
+    def _only(self, chosen: Tensor, how: str) -> "Images":
+        pixels, labels = self.pixels[chosen], self.labels[chosen]
+        source = f"{self.source}, {how}"
         return Images(pixels, labels, fingerprint(pixels, labels), source, self.classes)
 
 
@@ -92,6 +107,22 @@ def of(
     if images is None:
         raise DataError(f"the picture set {chosen.id} is damaged; delete it and make it again.")
     return replace(images, classes=chosen.classes)
+
+
+def learnt_from(run: Run, folder: Path | None = None, progress: Progress | None = None) -> Images:
+    """The training images that a run learns from: all of them, or as many as its recipe asks for.
+
+    `folder` is that of the data sets. Raises DataError.
+    """
+    images, limit = of(run.recipe, "train", folder, progress), run.recipe.train_limit
+    if limit is None or limit >= len(images):
+        return images
+    # Runs of before the images were drawn took the first ones, and recorded that.
+    before = f"the first {limit}"
+    recorded = ((run.info.get("data") or {}).get("train") or {}).get("source") or ""
+    if recorded.endswith(f", {before}"):
+        return images._only(torch.arange(limit), before)
+    return images.first(limit, run.recipe.seed)
 
 
 def load(

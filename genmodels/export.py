@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from . import figures, latent, onnx_export, pictures, posteriors, runs, weights
+from . import figures, latent, onnx_export, pictures, posteriors, runs, terminal, weights
 from .errors import GenmodelsError
 from .posteriors import Stored
 from .runs import Run
@@ -294,4 +294,5 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main(sys.argv[1:]))

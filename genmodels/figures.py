@@ -50,6 +50,7 @@ NOT_MEASURED = {
     "seconds",
     "images_per_second",
     "distance_seconds",
+    "other_seconds",
 }
 
 

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save
 
-from . import pictures, runs, weights
+from . import pictures, posteriors, runs, terminal, weights
 from .errors import GenmodelsError, RunError
 from .runs import Run
 
@@ -42,7 +42,7 @@ def pack(run: Run, folder: Path) -> Run:
             if path.stat().st_size > SAMPLES_BYTES:
                 with Image.open(path) as picture:
                     path.write_bytes(pictures.webp_within(picture.convert("RGB"), SAMPLES_BYTES))
-        for name in ("metrics.jsonl", "latents.json", "status.json"):
+        for name in ("metrics.jsonl", "status.json"):
             if (run.path / name).exists():
                 shutil.copy(run.path / name, work / name)
         for path in run.path.glob("*.safetensors"):
@@ -54,6 +54,9 @@ def pack(run: Run, folder: Path) -> Run:
             "fingerprint": weights.fingerprint(runs.open_run(work)),
         }
         runs.write_json(work / "recipe.json", info)
+        latents = posteriors.kept(run)
+        if latents:  # Those of the weights before rounding, which moves them by less than a digit.
+            posteriors.store(runs.open_run(work), latents)
         weights.load_run(runs.open_run(work))  # What ships is known to load.
         work.rename(folder)
     return runs.open_run(folder)
@@ -85,4 +88,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main(sys.argv[1:]))

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import data, objectives, own_pictures
+from . import data, objectives, own_pictures, runs, weights
 from .errors import DataError, RunError
 from .recipes import DATASETS
 from .runs import Run
@@ -33,9 +33,32 @@ class Stored(NamedTuple):
     """Their numbers among the held-out images."""
 
 
+def store(run: Run, plain: dict[str, Any]) -> None:
+    """Keeps the `summary` of the model whose weights the run has now."""
+    whose = {"weights_fingerprint": weights.fingerprint(run)}
+    runs.write_json(run.path / "latents.json", plain | whose)
+
+
+def kept(run: Run) -> dict[str, Any]:
+    """What latents.json says of the run's weights; empty where it is of earlier ones, as it is
+    after a resumed training was killed. Raises RunError."""
+    plain = run.latents()
+    whose = plain.get("weights_fingerprint")
+    of_these = weights.fingerprint(run) == whose if whose else _written_last(run)
+    return plain if of_these else {}
+
+
+def _written_last(run: Run) -> bool:
+    """Whether a training of before latents.json said of which weights it is ended by writing it:
+    one that is done, or was stopped at the epoch whose weights are kept."""
+    status = run.status()
+    seen = max((line["images_seen"] for line in run.metrics()), default=0)
+    return status.state == "done" or (status.state == "stopped" and status.images_seen == seen)
+
+
 def stored(run: Run) -> Stored | None:
     """The posterior means in latents.json; None where it keeps none. Raises RunError."""
-    plain = run.latents()
+    plain = kept(run)
     if not plain.get("posterior_means"):
         return None
     means = torch.tensor(plain["posterior_means"], dtype=torch.float32)
@@ -62,7 +85,7 @@ def class_means(run: Run, model: Any) -> dict[str, list[float]]:
     """The mean latent of each class by its name: of the posteriors, or where the model has no
     encoder, of its prior. Empty where it knows no classes."""
     if model.prior is None or hasattr(model, "encode"):
-        return run.latents().get("class_means", {})
+        return kept(run).get("class_means", {})
     means = model.prior.means[:, 0]
     return dict(zip(classes(run), means.tolist(), strict=False))
 

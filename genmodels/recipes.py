@@ -90,14 +90,16 @@ class Recipe:
     train_limit: Annotated[
         int | None,
         Range(2, 10_000_000),
-        Doc("Train on the first so many images only; None takes all."),
+        Doc("Train on this many images only, drawn over the classes by the seed; None takes all."),
     ] = None
     precision: Annotated[
         Literal["auto", "float32", "bfloat16"],
         Doc("Arithmetic inside the networks; auto takes bfloat16 where the hardware has it."),
     ] = "auto"
     seed: Annotated[
-        int, Range(0, 2**31 - 1), Doc("Fixes initial weights, order of images and noise.")
+        int,
+        Range(0, 2**31 - 1),
+        Doc("Fixes initial weights, noise, and which images are taken in which order."),
     ] = 0
     pictures: Annotated[
         str | None, Doc("Id of a set of own pictures to learn from; None takes the data set.")
@@ -138,6 +140,18 @@ class Recipe:
         """Raises RecipeError with the first problem, if there is one."""
         for problem in self.problems().values():
             raise RecipeError(problem)
+
+    @property
+    def smallest_batch(self) -> int:
+        """How many images a training step needs: two where a batch is normalised between linear
+        layers, where one image alone has no variance."""
+        norms = [getattr(self, name) for name in field_types(type(self)) if name.endswith("_norm")]
+        return 2 if self.network == "linear" and "batch" in norms else 1
+
+    def check_images(self, count: int) -> None:
+        """Raises RecipeError where it can't be trained, by one process, on this many images."""
+        count = min(count, self.train_limit or count)
+        check_last_batch(count, self.batch_size, self.smallest_batch)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -423,6 +437,22 @@ RECIPES: dict[str, Recipe] = {
         seed=1,
     ),
 }
+
+
+def check_last_batch(count: int, batch_size: int, needed: int, processes: int = 1) -> None:
+    """Raises RecipeError where a process gets fewer than `needed` images of the last batch.
+
+    `batch_size` is that of each process.
+    """
+    whole = batch_size * processes
+    last = (count - 1) % whole + 1
+    if last // processes < needed:
+        each = f" in each of {processes} processes" if processes > 1 else ""
+        raise RecipeError(
+            f"the last batch of {count:,} images in batches of {whole} "
+            f"holds {'one image' if last == 1 else f'{last} images'}, and batch normalisation "
+            f"needs {'two' if needed == 2 else 'one'}{each}; change the batch size."
+        )
 
 
 class FieldType(typing.NamedTuple):

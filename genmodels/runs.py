@@ -15,7 +15,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -126,6 +126,16 @@ class Run:
 
     def resumable(self) -> bool:
         return (self.path / "state.pt").exists()
+
+    def check_resume(self, epochs: int) -> None:
+        """Raises RecipeError where there is nothing to go on with, up to so many epochs."""
+        if self.status().state == "done":
+            raise RecipeError(f"{self.id} is trained to its end; start a new run for more epochs.")
+        trained = max((line["epoch"] for line in self.metrics()), default=0)
+        if epochs < trained:
+            raise RecipeError(
+                f"{self.id} has been trained for {trained} epochs already; ask for more."
+            )
 
 
 @dataclass(frozen=True)
@@ -311,13 +321,13 @@ def _is_held(lock: FileLock) -> bool:
 
 def request_stop(folder: Path, reason: str = "stopped on request") -> None:
     """Asks the trainer to stop after its running step."""
-    (folder / "stop").write_text(reason)
+    (folder / "stop").write_text(reason, "utf-8")
 
 
 def stop_request(folder: Path) -> str | None:
     """Why the trainer shall stop; None when it need not."""
     try:
-        reason = (folder / "stop").read_text(errors="replace")
+        reason = (folder / "stop").read_text("utf-8", errors="replace")
     except FileNotFoundError:
         return None
     except OSError:  # It is no file, but there it is.
@@ -361,11 +371,25 @@ def write_status(folder: Path, status: Status, durable: bool = True) -> None:
     write_json(folder / "status.json", plain | {"written": now()}, durable)
 
 
+def seconds(lines: Iterable[dict[str, Any]]) -> float:
+    """What lines of metrics.jsonl say that took: steps, validation and all between them.
+
+    Older runs recorded nothing of what is between: fitting priors, measuring and saving.
+    """
+    return sum(line.get("seconds", 0.0) + line.get("other_seconds", 0.0) for line in lines)
+
+
 def append_metrics(folder: Path, lines: list[dict[str, Any]]) -> None:
-    with (folder / "metrics.jsonl").open("a") as file:
+    with (folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
         file.writelines(json.dumps(line) + "\n" for line in lines)
         file.flush()
         os.fsync(file.fileno())
+
+
+def write_metrics(folder: Path, lines: Iterable[dict[str, Any]]) -> None:
+    """Replaces all lines."""
+    content = "".join(json.dumps(line) + "\n" for line in lines)
+    write_atomic(folder / "metrics.jsonl", content.encode())
 
 
 def discard_after(run: Run, epoch: int, images_seen: int) -> None:
@@ -374,8 +398,7 @@ def discard_after(run: Run, epoch: int, images_seen: int) -> None:
         with contextlib.suppress(FileNotFoundError):  # The app's, which is done with it.
             if time.time() - path.stat().st_mtime > STALE_SECONDS:
                 path.unlink()
-    kept = [json.dumps(line) + "\n" for line in run.metrics() if line["epoch"] <= epoch]
-    write_atomic(run.path / "metrics.jsonl", "".join(kept).encode())
+    write_metrics(run.path, [line for line in run.metrics() if line["epoch"] <= epoch])
     for seen, path in run.samples().items():
         if seen > images_seen:
             path.unlink()

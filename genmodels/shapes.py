@@ -58,6 +58,9 @@ class Line(TypedDict):
     split: str
     images_seen: Count
     seconds: NotRequired[Finite]
+    """Of the steps, or of the validation."""
+    other_seconds: NotRequired[Finite]
+    """In an epoch's last line, of all else: fitting a prior, measuring, saving."""
 
 
 class Real(TypedDict):
@@ -99,6 +102,7 @@ class Entry(TypedDict):
 class Latents(TypedDict, total=False):
     """latents.json."""
 
+    weights_fingerprint: str
     class_means: dict[str, Latent]
     kl: Latent
     posterior_means: list[Latent]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import ablation, figures, folders, runs
+from . import ablation, figures, folders, runs, terminal
 from .recipes import DATASETS, REPORT
 from .runs import Run
 
@@ -29,7 +29,7 @@ def row(run: Run) -> list[str]:
     """The cells of one run's training."""
     metrics = run.metrics()
     last = [line for line in metrics if line["split"] == "val"][-1]
-    minutes = sum(line["seconds"] for line in metrics) / 60
+    minutes = runs.seconds(metrics) / 60
     skipped = figures.NOT_MEASURED | {"classifier_distance"}
     losses = [f"{name} {value:.4g}" for name, value in last.items() if name not in skipped]
     resolved = run.info["resolved"]
@@ -153,9 +153,10 @@ def between(text: str, begin: str, end: str, made: str) -> str:
 
 
 def main(path: Path = folders.REPOSITORY / "README.md") -> int:
-    path.write_text(updated(path.read_text()))
+    path.write_text(updated(path.read_text("utf-8")), "utf-8")
     return 0
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main())

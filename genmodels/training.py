@@ -10,11 +10,14 @@ takes its part of a batch, and they add up their gradients (see `genmodels.distr
 
 import contextlib
 import copy
+import dataclasses
 import io
 import math
 import operator
+import re
 import time
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,6 +116,7 @@ class Trainer:
 
     def run(self, committed: int) -> None:
         """Trains the epochs after the committed one."""
+        self.counted = time.perf_counter()
         if committed == 0:
             with distributed.together():
                 if distributed.RANK == 0:
@@ -210,7 +214,7 @@ class Trainer:
     def average(self) -> None:
         """Moves the averages on by a step; the untrained weights are soon forgotten."""
         if self.averages:
-            step = self.images_seen / self.recipe.batch_size
+            step = self.images_seen / (self.recipe.batch_size * distributed.WORLD)
             decay = min(self.weight_average, (1 + step) / (10 + step))
             get_ema_multi_avg_fn(decay)(self.averages, self.learning, 0)
 
@@ -282,11 +286,14 @@ class Trainer:
         runs.write_atomic(folder / f"{self.images_seen:09d}.webp", content, durable=False)
 
     def commit(self, epoch: int, lines: list[dict[str, Any]]) -> None:
-        """Makes an epoch the state to resume from."""
+        """Makes an epoch the state to resume from. What writing that state takes is counted with
+        the next epoch, or by `finish`."""
         networks = {name: net.state_dict() for name, net in self.shown.networks.items()}
         learning = {name: net.state_dict() for name, net in self.model.networks.items()}
         weights.save_networks(self.folder, networks, self.images_seen)
-        runs.append_metrics(self.folder, lines)
+        *others, last = lines
+        seconds = self.uncounted() - sum(line["seconds"] for line in lines)
+        runs.append_metrics(self.folder, [*others, last | {"other_seconds": round(seconds, 3)}])
         state = {
             "epoch": epoch,
             "images_seen": self.images_seen,
@@ -297,6 +304,11 @@ class Trainer:
         buffer = io.BytesIO()
         torch.save(state, buffer)
         runs.write_atomic(self.folder / "state.pt", buffer.getbuffer())
+
+    def uncounted(self) -> float:
+        """Seconds since this was asked last: what metrics.jsonl does not count yet."""
+        before, self.counted = self.counted, time.perf_counter()
+        return self.counted - before
 
     def restore(self, state: dict[str, Any]) -> int:
         """Goes back to a committed epoch and gives its number."""
@@ -314,6 +326,8 @@ class Trainer:
             ) from error
         self.images_seen = state["images_seen"]
         if distributed.RANK == 0:
+            # Those of an epoch that was not committed would have the numbers of this one.
+            weights.save_networks(self.folder, state["networks"], self.images_seen)
             runs.discard_after(runs.open_run(self.folder), state["epoch"], self.images_seen)
         return state["epoch"]
 
@@ -361,7 +375,14 @@ class Trainer:
         if hasattr(self.shown, "encode"):
             self.shown.eval()
             plain = posteriors.summary(self.shown, self.train, self.val)
-            runs.write_json(self.folder / "latents.json", plain)
+            posteriors.store(runs.open_run(self.folder), plain)
+
+    def finish(self) -> None:
+        """What is left to do, and to count, once the last epoch is committed."""
+        self.store_latents()
+        *others, last = runs.open_run(self.folder).metrics()
+        seconds = round(last.get("other_seconds", 0.0) + self.uncounted(), 3)
+        runs.write_metrics(self.folder, [*others, last | {"other_seconds": seconds}])
 
 
 def check_finite(epoch: int, losses: dict[str, float]) -> None:
@@ -432,7 +453,7 @@ def fit(
         distributed.on_rank_0(lambda: own_pictures.open_set(pictures_set) and None)
     # One of its own for each process, but all of one kind: they could not exchange gradients.
     place = distributed.on_rank_0(lambda: choose_device(device))
-    with distributed.together():
+    with distributed.together(), enough_memory():
         place = distributed.own_device(place)
         model = build_to_train(recipe, place)
         model.compute_type = getattr(torch, choose_precision(recipe, place))
@@ -440,11 +461,7 @@ def fit(
             model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         if sync_batch_norm:
             synchronise_batch_norm(model)
-        lock = take_lock(folder) if first else contextlib.nullcontext()
-    if first and not (resume and runs.open_run(folder).status().state == "waiting"):
-        # That of the training before. A run that waits was cleared of it when it was queued, and
-        # may have been told to stop since.
-        (folder / "stop").unlink(missing_ok=True)
+        lock = take_lock(folder, resume) if first else contextlib.nullcontext()
 
     def prepare(progress: Progress) -> tuple[data.Images, data.Images]:
         """Records what will be done and reads the images."""
@@ -453,31 +470,74 @@ def fit(
             info = runs.change_info(folder, **provenance.continued(runs.open_run(folder), info))
         else:
             runs.write_json(folder / "recipe.json", info)
-        train = data.of(recipe, "train", data_folder, progress.preparing)
+        train = data.learnt_from(runs.open_run(folder), data_folder, progress.preparing)
         val = data.of(recipe, "val", data_folder, progress.preparing)
-        train = train.first(recipe.train_limit)
         check_last_batch(model, len(train), recipe.batch_size)
         provenance.warn_of_other_data(info, train, val)
         origin = {"train": provenance.of_images(train), "val": provenance.of_images(val)}
         runs.change_info(folder, data=origin)
         return train, val
 
-    with lock, watch(folder, recipe.epochs, silent=not first) as progress:
-        train, val = distributed.on_rank_0(lambda: prepare(progress))
-        with distributed.together():
-            trainer = Trainer(folder, recipe, model, train, val, progress)
-        try:
-            trainer.run(trainer.restore_or_begin())
-        except Stopped:
-            if first and runs.open_run(folder).resumable():
-                progress.epoch = trainer.restore(weights.load_state(folder))
-                progress.bar.n = trainer.images_seen
-                trainer.store_latents()
-            raise
+    with lock:
+        distributed.on_rank_0(lambda: check_place(recipe, folder, resume))
+        if first and not (resume and runs.open_run(folder).status().state == "waiting"):
+            # That of the training before. A run that waits was cleared of it when it was queued,
+            # and may have been told to stop since.
+            (folder / "stop").unlink(missing_ok=True)
+        with watch(folder, recipe.epochs, silent=not first) as progress, enough_memory():
+            train, val = distributed.on_rank_0(lambda: prepare(progress))
+            with distributed.together():
+                trainer = Trainer(folder, recipe, model, train, val, progress)
+            try:
+                trainer.run(trainer.restore_or_begin())
+            except Stopped:
+                if first and runs.open_run(folder).resumable():
+                    progress.epoch = trainer.restore(weights.load_state(folder))
+                    progress.bar.n = trainer.images_seen
+                    trainer.store_latents()
+                raise
+            if first:
+                trainer.finish()
         if first:
-            trainer.store_latents()
-    if first:
-        (folder / "state.pt").unlink()
+            (folder / "state.pt").unlink()
+
+
+@contextlib.contextmanager
+def enough_memory() -> Iterator[None]:
+    """Raises GenmodelsError where the memory is not enough for what is done inside."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        sentence = (
+            "the memory of this machine, or of its GPU, is not enough for this training; choose a "
+            "smaller batch size or smaller networks."
+        )
+        if distributed.WORLD > 1:  # The others wait for this process until torchrun ends them.
+            error.add_note(sentence)
+            raise
+        raise GenmodelsError(sentence) from error
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """On a processor torch raises no error of its own for it."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return bool(re.search("not enough memory|can't allocate memory|out of memory", str(error)))
+
+
+def check_place(recipe: Recipe, folder: Path, resume: bool) -> None:
+    """Raises RunError or RecipeError where the folder, now locked, is not what it was when the
+    training was asked for: another process may have had it meanwhile."""
+    if not resume:
+        if any(path.name != "lock" for path in folder.iterdir()):
+            raise RunError(f"{folder} is not empty any more; choose another folder.")
+        return
+    run = runs.open_run(folder)
+    run.check_resume(recipe.epochs)
+    if dataclasses.replace(run.recipe, epochs=recipe.epochs) != recipe:
+        raise RunError(f"{run.id} is of another recipe by now; look at it and resume it again.")
 
 
 def build_to_train(recipe: Recipe, device: torch.device) -> Model:
@@ -492,10 +552,13 @@ def build_to_train(recipe: Recipe, device: torch.device) -> Model:
     return model
 
 
-def take_lock(folder: Path) -> contextlib.AbstractContextManager:
-    """Makes the folder and locks its run. Raises RunError."""
+def take_lock(folder: Path, resume: bool) -> contextlib.AbstractContextManager:
+    """Locks the run of a folder, which it makes unless to resume. Raises RunError."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if resume:
+            runs.open_run(folder)  # A run that was deleted does not come back as a folder.
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
         return runs.lock(folder).acquire(timeout=2)
     except Timeout as error:
         raise RunError(f"{folder} is being trained already; wait, or stop it first.") from error
@@ -515,13 +578,6 @@ def synchronise_batch_norm(model: Model) -> None:
 
 def check_last_batch(model: Model, count: int, batch_size: int) -> None:
     """Raises RecipeError where batch normalisation would meet one image alone, or none."""
-    last = (count - 1) % (batch_size * distributed.WORLD) + 1
     needs = {nn.BatchNorm1d: 2, nn.SyncBatchNorm: 1}
     needed = max(needs.get(type(layer), 0) for layer in model.modules())
-    if last // distributed.WORLD < needed:
-        each = f" in each of {distributed.WORLD} processes" if distributed.WORLD > 1 else ""
-        raise RecipeError(
-            f"the last batch of {count:,} images in batches of {batch_size * distributed.WORLD} "
-            f"holds {'one image' if last == 1 else f'{last} images'}, and batch normalisation "
-            f"needs {'two' if needed == 2 else 'one'}{each}; change the batch size."
-        )
+    recipes.check_last_batch(count, batch_size, needed, distributed.WORLD)

@@ -45,6 +45,7 @@ def steps(run: Run) -> Generator[int]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        encoding="utf-8",
     )
     said = []
     try:

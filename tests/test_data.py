@@ -8,7 +8,7 @@ import torch
 from conftest import WNIDS, write_idx, write_imagenette, write_mnist
 from PIL import Image
 
-from genmodels import data
+from genmodels import data, provenance, runs
 from genmodels.errors import DataError
 
 
@@ -135,14 +135,54 @@ def test_the_fingerprint_changes_with_a_pixel_a_label_and_the_limit(synthetic_da
     assert len(prints) == 5
 
 
-def test_a_limit_takes_the_first_images_and_says_so(synthetic_data):
-    images = data.load("mnist", "val", synthetic_data)
-    few = images.first(7)
-    assert torch.equal(few.pixels, images.pixels[:7])
-    assert torch.equal(few.labels, images.labels[:7])
-    assert few.source == f"{images.source}, the first 7"
+def test_a_limit_draws_images_of_all_classes_by_a_seed_and_says_so(synthetic_data):
+    images = data.load("imagenette", "train", synthetic_data)  # Stored class by class.
+    few = images.first(20)
+    assert few.labels.bincount().tolist() == [2] * 10
+    assert few.classes == images.classes
+    assert few.source == f"{images.source}, 20 drawn over the classes by seed 0"
+    assert few.fingerprint == data.fingerprint(few.pixels, few.labels)
+    assert images.first(20).fingerprint == few.fingerprint
+    assert len({images.first(20, seed).fingerprint for seed in range(5)}) == 5
+    # Pixels and labels stay together, no image comes twice, fewer are a part of more.
+    places = [[torch.equal(own, one) for one in images.pixels].index(True) for own in few.pixels]
+    assert sorted(set(places)) == places
+    assert torch.equal(images.labels[places], few.labels)
+    fewer = images.first(7)
+    assert len(fewer.labels.unique()) == 7
+    assert all(any(torch.equal(one, own) for own in few.pixels) for one in fewer.pixels)
     assert images.first(None) is images
-    assert images.first(80) is images
+    assert images.first(100) is images
+
+
+def test_a_draw_keeps_the_shares_of_the_classes_and_leaves_out_none():
+    labels = torch.tensor([0] * 900 + [1] * 90 + [2] * 10)
+    pixels = torch.arange(1000).view(-1, 1, 1, 1).to(torch.uint8)
+    images = data.Images(pixels, labels, "", "made here", ("many", "some", "few"))
+    assert images.first(3).labels.bincount().tolist() == [1, 1, 1]
+    assert images.first(100).labels.bincount().tolist() == [90, 9, 1]
+    assert images.first(999).labels.bincount().sum() == 999
+
+
+def test_what_a_run_learns_from_is_what_it_recorded(synthetic_data, make_run):
+    """Runs of before there was a draw took the first images."""
+    whole = data.load("mnist", "train", synthetic_data)
+    run = make_run("run", train_limit=7, seed=3)
+    drawn = data.learnt_from(run, synthetic_data)
+    assert drawn.fingerprint == whole.first(7, seed=3).fingerprint
+    source = f"{whole.source}, the first 7"
+    origin = {"images": 7, "fingerprint": "0" * 64, "source": source}
+    runs.change_info(run.path, data={"train": origin})
+    before = data.learnt_from(runs.open_run(run.path), synthetic_data)
+    assert torch.equal(before.pixels, whole.pixels[:7])
+    assert torch.equal(before.labels, whole.labels[:7])
+    assert before.source == source
+    runs.change_info(run.path, data={"train": provenance.of_images(drawn)})
+    again = data.learnt_from(runs.open_run(run.path), synthetic_data)
+    assert again.fingerprint == drawn.fingerprint
+    for limit in (None, 320, 5000):
+        every = data.learnt_from(make_run(f"run-{limit}", train_limit=limit), synthetic_data)
+        assert every.fingerprint == whole.fingerprint
 
 
 @pytest.mark.parametrize("dataset", ["mnist", "imagenette"])

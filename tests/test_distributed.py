@@ -19,7 +19,7 @@ from genmodels.errors import RecipeError
 from genmodels.models import build
 from genmodels.runs import Run
 
-TIMES = ("seconds", "images_per_second")
+TIMES = ("seconds", "images_per_second", "other_seconds")
 
 
 @pytest.fixture(autouse=True)

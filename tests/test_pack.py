@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import genmodels
-from genmodels import data, folders, pack, pictures, runs, table
+from genmodels import data, folders, pack, pictures, posteriors, runs, table, weights
 from genmodels.errors import RunError
 
 SHIPPED = [run.id for run in runs.list_runs() if isinstance(run, runs.Run) and run.shipped]
@@ -45,6 +45,8 @@ def test_only_a_finished_run_is_packed_and_nothing_is_overwritten(runs_folder, t
     assert packed.metrics() == mine.metrics()
     assert packed.samples().keys() == mine.samples().keys()
     assert packed.info["parent"] == "mine"
+    kept, own = posteriors.kept(packed), posteriors.kept(mine)
+    assert kept == own | {"weights_fingerprint": weights.fingerprint(packed)}
     with pytest.raises(RunError, match="there already"):
         pack.pack(mine, tmp_path / "copy")
     runs.write_status(mine.path, runs.Status("stopped"))

@@ -1,5 +1,6 @@
 import contextlib
 import dataclasses
+import itertools
 import json
 import os
 import shutil
@@ -20,7 +21,18 @@ from torch.distributions import Normal, kl_divergence
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from genmodels import cuda_graph, data, evaluation, folders, recipes, runs, training, weights
+from genmodels import (
+    command,
+    cuda_graph,
+    data,
+    evaluation,
+    folders,
+    posteriors,
+    recipes,
+    runs,
+    training,
+    weights,
+)
 from genmodels.command import main
 from genmodels.errors import GenmodelsError, RecipeError, RunError
 from genmodels.models import build
@@ -37,7 +49,7 @@ LONG = {
 }
 IMAGES = {name: 320 if "mnist" in name else 100 for name in LONG}
 SHORT = ["--batch-size", "32", "--train-limit", "64"]
-TIMES = ("seconds", "images_per_second")
+TIMES = ("seconds", "images_per_second", "other_seconds")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -81,7 +93,7 @@ def fitted(folder: Path, name: str = "vae-mnist", **changes) -> Run:
 
 def trainer_of(recipe: Recipe, folder: Path) -> training.Trainer:
     train, val = (data.load(recipe.dataset, split) for split in ("train", "val"))
-    train = train.first(recipe.train_limit)
+    train = train.first(recipe.train_limit, recipe.seed)
     progress = Progress(folder, recipe.epochs, tqdm(disable=True))
     model = training.build_to_train(recipe, torch.device("cpu"))
     return training.Trainer(folder, recipe, model, train, val, progress)
@@ -94,7 +106,8 @@ def timeless(run: Run) -> list[dict]:
 
 
 def files(run: Run, pattern: str) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(run.path.glob(pattern))}
+    found = sorted(path for path in run.path.glob(pattern) if path.is_file())
+    return {path.name: path.read_bytes() for path in found}
 
 
 def assert_equal(run: Run, expected: Run) -> None:
@@ -118,9 +131,12 @@ def test_metrics_have_a_line_for_each_epoch_and_split(name, uninterrupted):
     both = [(epoch, split) for epoch in (1, 2, 3) for split in ("train", "val")]
     assert [(line["epoch"], line["split"]) for line in lines] == [(0, "val"), *both]
     for line in lines:
-        expected = {"epoch", "split", "images_seen", *TIMES} | measured
+        expected = {"epoch", "split", "images_seen", "seconds", "images_per_second"} | measured
         if line["split"] == "train":
             expected |= only_in_training(RECIPES[name])
+        else:
+            expected.add("other_seconds")
+            assert line["other_seconds"] > 0
         assert set(line) == expected
         assert line["images_seen"] == line["epoch"] * IMAGES[name]
         assert line["seconds"] > 0
@@ -208,7 +224,7 @@ def test_the_training_line_is_the_mean_over_the_epochs_images(tmp_path):
     """With a learning rate of almost nothing and a last batch that is smaller."""
     run = fitted(tmp_path, train_limit=70, learning_rate=1e-7)
     untrained = build(run.recipe)
-    images = data.load("mnist", "train").first(70).pixels / 255
+    images = data.learnt_from(run).pixels / 255
     mean, log_variance = untrained.networks["encoder"](images)
     expected = kl_divergence(*_gaussians(mean, log_variance))
     assert run.metrics()[1]["kl"] == pytest.approx(expected.sum(1).mean().item(), rel=1e-3)
@@ -559,15 +575,194 @@ def test_a_loss_that_is_no_number_ends_the_training_and_keeps_the_last_good_weig
 
 
 def test_a_fault_in_the_middle_is_told_in_the_status(tmp_path, monkeypatch):
-    def out_of_memory(*_):
-        raise MemoryError("no room")
+    def fail(*_):
+        raise ArithmeticError("no sum")
 
-    monkeypatch.setattr(training.Trainer, "step", out_of_memory)
-    with pytest.raises(MemoryError):
+    monkeypatch.setattr(training.Trainer, "step", fail)
+    with pytest.raises(ArithmeticError):
         fitted(tmp_path)
     status = runs.open_run(tmp_path).status()
-    assert (status.state, status.reason) == ("failed", "no room")
+    assert (status.state, status.reason) == ("failed", "no sum")
     assert not runs.is_locked(tmp_path)
+
+
+def raise_(error: Exception) -> None:
+    raise error
+
+
+@pytest.mark.parametrize("where", ["Trainer.step", "build", "posteriors.fit_prior"])
+@pytest.mark.parametrize(
+    "run_out",
+    [
+        lambda *_: torch.empty(2**50),
+        lambda *_: raise_(MemoryError()),
+        lambda *_: raise_(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")),
+    ],
+    ids=["processor", "python", "gpu"],
+)
+def test_what_runs_out_of_memory_says_so_and_what_to_do(
+    where, run_out, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(f"genmodels.training.{where}", run_out)
+    folder = tmp_path / "run"
+    arguments = ["vae-mnist", *SHORT, "--prior", "classes", "--run-dir", str(folder)]
+    assert main(arguments) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "is not enough for this training; choose a smaller batch size" in said
+    if where == "build":
+        assert not folder.exists()
+    else:
+        status = runs.open_run(folder).status()
+        assert (status.state, f"train.py: {status.reason}") == ("failed", said)
+
+
+def test_other_faults_are_not_taken_for_a_lack_of_memory():
+    with pytest.raises(RuntimeError, match="shapes"), training.enough_memory():
+        raise RuntimeError("shapes cannot be multiplied")
+
+
+def test_the_recorded_times_are_of_all_that_a_training_does(tmp_path, monkeypatch):
+    """Each of what is done beside steps and validation takes a little longer here."""
+    pause, pauses = 0.02, []
+
+    def slowed(place: Any, name: str) -> None:
+        act = getattr(place, name)
+
+        def slow(*arguments, **options):
+            time.sleep(pause)
+            pauses.append(name)
+            return act(*arguments, **options)
+
+        monkeypatch.setattr(place, name, slow)
+
+    slowed(training.posteriors, "fit_prior")
+    slowed(training.posteriors, "summary")
+    slowed(training.weights, "save_networks")
+    slowed(training.Trainer, "store_samples")
+    slowed(torch, "save")
+    started = time.perf_counter()
+    run = fitted(tmp_path, epochs=2, prior="classes")
+    passed = time.perf_counter() - started
+    assert {name: pauses.count(name) for name in set(pauses)} == {
+        "fit_prior": 3,
+        "summary": 1,
+        "save_networks": 3,
+        "store_samples": 5,  # After the first two steps too.
+        "save": 3,
+    }
+    lines = run.metrics()
+    beside = sum(line.get("other_seconds", 0) for line in lines)
+    assert beside > (len(pauses) - 2) * pause
+    assert passed > runs.seconds(lines) > len(pauses) * pause
+    for epoch in (0, 1, 2):
+        of_epoch = [line for line in lines if line["epoch"] == epoch]
+        assert of_epoch[-1]["other_seconds"] > 3 * pause
+    # What older runs recorded is all that can be told of them.
+    assert runs.seconds([{"epoch": 1, "seconds": 2.0, "distance_seconds": 9.0}]) == 2.0
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_a_second_start_into_a_folder_leaves_the_first_ones_run_as_it_is(seed, tmp_path):
+    """Both looked while it was empty; the second gets the lock when the first is done."""
+    folder = tmp_path / "run"
+    options = ["vae-mnist", *SHORT, "--epochs", "1", "--run-dir", str(folder)]
+    name, recipe, _, place = command.choose([*options, "--seed", str(seed)])
+    assert main(options) == 0
+    before = files(runs.open_run(folder), "**/*")
+    with pytest.raises(RunError, match="is not empty any more"):
+        training.fit(name, recipe, place)
+    assert files(runs.open_run(folder), "**/*") == before
+
+
+def test_resuming_a_training_in_its_last_seconds_leaves_it_done(tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    options = ["vae-mnist", *SHORT, "--run-dir", str(folder)]
+    assert main([*options, "--epochs", "1"]) == 0
+    before = files(runs.open_run(folder), "**/*")
+    with monkeypatch.context() as patch:  # As it was seen before.
+        patch.setattr(Run, "status", lambda self: runs.Status("training"))
+        name, recipe, _, place = command.choose([*options, "--resume", "--epochs", "3"])
+    with pytest.raises(RecipeError, match="is trained to its end"):
+        training.fit(name, recipe, place, resume=True)
+    assert files(runs.open_run(folder), "**/*") == before
+
+
+def test_what_else_may_have_changed_before_the_lock_is_seen_under_it(stopped):
+    recipe = stopped.recipe
+    runs.append_metrics(stopped.path, [{"epoch": 2, "split": "val", "images_seen": 640}])
+    before = files(runs.open_run(stopped.path), "**/*")
+
+    def refusal(changed: Recipe) -> str:
+        with pytest.raises(GenmodelsError) as caught:
+            training.fit("vae-mnist", changed, stopped.path, resume=True)
+        assert files(runs.open_run(stopped.path), "**/*") == before
+        return str(caught.value)
+
+    assert "trained for 2 epochs already" in refusal(dataclasses.replace(recipe, epochs=1))
+    assert "is of another recipe by now" in refusal(dataclasses.replace(recipe, seed=5))
+    shutil.rmtree(stopped.path)
+    with pytest.raises(RunError, match="there is no run"):
+        training.fit("vae-mnist", recipe, stopped.path, resume=True)
+    assert not stopped.path.exists()
+
+
+def test_latents_of_earlier_weights_are_not_taken_for_those_of_the_run(stopped):
+    """A resumed training that is killed leaves newer weights beside them."""
+    assert posteriors.stored(stopped)
+    earlier = files(stopped, "latents.json")
+    resume = ["vae-mnist", "--run-dir", str(stopped.path), "--resume"]
+    with started([*resume, "--epochs", "5000"]) as process:
+        while committed(stopped.path) < 2:
+            assert process.poll() is None
+            time.sleep(0.005)
+        process.kill()
+        process.wait()
+    run = runs.open_run(stopped.path)
+    assert run.status().state == "stopped"
+    assert files(run, "latents.json") == earlier
+    assert posteriors.stored(run) is None
+    assert posteriors.class_means(run, weights.load_run(run)) == {}
+    # Made again for these once the training ends.
+    runs.write_status(stopped.path, runs.Status("waiting"))
+    runs.request_stop(stopped.path)
+    assert main([*resume, "--epochs", "5000"]) == 130
+    assert posteriors.stored(run)
+    assert files(run, "latents.json") != earlier
+
+
+def test_resuming_puts_back_the_weights_of_the_committed_epoch(stopped):
+    """A kill between them and state.pt leaves newer ones, of no line of the metrics."""
+    kept = files(stopped, "*.safetensors")
+    other = {
+        name: network.state_dict()
+        for name, network in build(dataclasses.replace(stopped.recipe, seed=5)).networks.items()
+    }
+    weights.save_networks(stopped.path, other, 64)
+    assert posteriors.stored(stopped) is None
+    runs.request_stop(stopped.path)
+    runs.write_status(stopped.path, runs.Status("waiting"))  # So that it stops at once.
+    assert main(["vae-mnist", "--run-dir", str(stopped.path), "--resume"]) == 130
+    assert files(stopped, "*.safetensors") == kept
+    assert posteriors.stored(stopped)
+
+
+def test_latents_of_before_they_said_whose_they_are_serve_where_they_were_written_last(stopped):
+    plain = json.loads((stopped.path / "latents.json").read_bytes())
+    assert plain.pop("weights_fingerprint") == weights.fingerprint(stopped)
+    runs.write_json(stopped.path / "latents.json", plain)
+    assert posteriors.kept(stopped) == plain
+    runs.write_status(stopped.path, runs.Status("stopped", "taken out of the queue"))
+    assert posteriors.kept(stopped) == {}
+    runs.write_status(stopped.path, runs.Status("done"))
+    assert posteriors.kept(stopped) == plain
+    for state in ("training", "failed", "waiting"):  # It is being trained on, or was.
+        runs.write_status(stopped.path, runs.Status(state, images_seen=128))
+        assert posteriors.kept(stopped) == {}
+
+
+def test_shipped_latents_are_those_of_the_shipped_weights():
+    found = [run for run in runs.list_runs() if isinstance(run, Run) and run.shipped]
+    assert sum(bool(posteriors.kept(run)) for run in found) == 5
 
 
 @pytest.mark.parametrize("part", ["", "recipe.json"])
@@ -582,6 +777,48 @@ def test_a_run_that_is_deleted_in_training_ends_it(part, tmp_path, monkeypatch, 
     said = capsys.readouterr().err.splitlines()[-1]
     assert said == "train.py: run was deleted while it was in training."
     assert folder.exists() == bool(part)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_knows_without_its_networks_which_batch_is_too_small(name):
+    """So that a form can refuse what the trainer would."""
+    recipe = RECIPES[name]
+    norms = [field for field in recipes.field_types(type(recipe)) if field.endswith("_norm")]
+    for chosen in itertools.product(("none", "batch"), repeat=len(norms)):
+        changed = dataclasses.replace(recipe, **dict(zip(norms, chosen, strict=True)))
+        model = weights.build_empty(changed)
+        batch = changed.batch_size
+        for count in (batch + 1, batch + 2, batch):
+            by_model = refused(training.check_last_batch, model, count, batch)
+            assert refused(changed.check_images, count) == by_model
+        alone = changed.network == "linear" and "batch" in chosen
+        assert refused(changed.check_images, batch + 1) == alone
+    limited = dataclasses.replace(recipe, train_limit=recipe.batch_size)
+    limited.check_images(recipe.batch_size + 1)
+
+
+def refused(check: Callable[..., None], *arguments: Any) -> bool:
+    try:
+        check(*arguments)
+    except RecipeError:
+        return True
+    return False
+
+
+def test_a_run_of_the_first_images_goes_on_with_those(stopped, capsys):
+    """As runs of before there was a draw were begun."""
+    info = json.loads((stopped.path / "recipe.json").read_bytes())
+    whole = data.load("mnist", "train")
+    pixels, labels = whole.pixels[:64], whole.labels[:64]
+    origin = {
+        "images": 64,
+        "fingerprint": data.fingerprint(pixels, labels),
+        "source": f"{whole.source}, the first 64",
+    }
+    runs.write_json(stopped.path / "recipe.json", info | {"data": info["data"] | {"train": origin}})
+    assert main(["vae-mnist", "--run-dir", str(stopped.path), "--resume"]) == 0
+    assert "warning" not in capsys.readouterr().err
+    assert runs.open_run(stopped.path).info["data"]["train"] == origin
 
 
 def test_a_lone_last_image_is_refused_where_batches_are_normalised(tmp_path):

@@ -12,7 +12,7 @@ import tyro
 from tqdm import tqdm
 from typing_extensions import Doc
 
-from .. import runs
+from .. import runs, terminal
 from ..command import one_sentence
 from ..devices import choose_device
 from ..errors import GenmodelsError, RunError
@@ -174,4 +174,5 @@ def complain(error: GenmodelsError) -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main(sys.argv[1:]))

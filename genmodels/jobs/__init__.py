@@ -252,12 +252,12 @@ def places() -> list[Place]:
 
 
 def seconds_per_image(run: Run, status: Status) -> float | None:
-    """Of the last epoch, its validation included; None when there was none."""
+    """Of the last epoch, all that it took included; None when there was none."""
     images = ((run.info["data"] or {}).get("train") or {}).get("images")
     last = [line for line in run.metrics() if line["epoch"] == status.epoch]
     if not images or not last or not status.epoch:
         return None
-    return sum(line.get("seconds", 0) for line in last) / images
+    return runs.seconds(last) / images
 
 
 def _enqueue(run: Run, epoch: int) -> None:
@@ -288,7 +288,7 @@ def _own_runs() -> list[Run]:
 
 def _owner(folder: Path) -> str | None:
     try:
-        return (folder / "owner").read_text(errors="replace")
+        return (folder / "owner").read_text("utf-8", errors="replace")
     except FileNotFoundError:
         return None
     except OSError:  # It is somebody's, and nobody can show a key to it.

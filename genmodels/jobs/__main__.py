@@ -6,6 +6,7 @@ import platform
 import re
 import sys
 
+from .. import terminal
 from ..errors import GenmodelsError
 from .worker import work
 
@@ -28,4 +29,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    terminal.prepare()
     sys.exit(main(sys.argv[1:]))

@@ -231,7 +231,7 @@ def _settle(folder: Path) -> None:
         runs.write_status(folder, ended("stopped", asked))
         return
     log_file = _log(run.id)
-    said = log_file.read_text(errors="replace").split("\n") if log_file.exists() else []
+    said = log_file.read_text("utf-8", errors="replace").split("\n") if log_file.exists() else []
     last = next((line for line in reversed(said) if line.strip()), "it said nothing")
     reason = f"the training ended at once: {last.removeprefix('train.py: ')}"
     runs.write_status(folder, ended("failed", reason))

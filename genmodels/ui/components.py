@@ -123,7 +123,7 @@ def style(name: str) -> str:
 
 def _source(*names: str) -> str:
     # Streamlit loads one script and one style sheet per component, so parts are joined here.
-    return "\n".join((FOLDER / name).read_text() for name in names)
+    return "\n".join((FOLDER / name).read_text("utf-8") for name in names)
 
 
 _player = component("genmodels_player", js=script("player"), css=style("player"))

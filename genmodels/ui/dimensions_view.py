@@ -11,7 +11,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from .. import latent, pictures, weights
+from .. import latent, pictures, posteriors, weights
 from ..evaluation import cache
 from ..runs import Run
 from .components import Traversal
@@ -60,7 +60,7 @@ def name_of(dimension: int) -> str:
 
 def carried(run: Run, model: Any) -> Carried:
     """The KL of each dimension where the run has recorded it, else how it changes the picture."""
-    kl = run.latents().get("kl")
+    kl = posteriors.kept(run).get("kl")
     if kl is not None:
         values = torch.tensor(kl)
         words = (

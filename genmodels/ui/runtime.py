@@ -25,4 +25,4 @@ def available() -> bool:
 
 def version() -> str:
     """The installed version; ask only where it is available."""
-    return json.loads((PACKAGE / "package.json").read_text())["version"]
+    return json.loads((PACKAGE / "package.json").read_text("utf-8"))["version"]
