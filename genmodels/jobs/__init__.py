@@ -30,6 +30,7 @@ __all__ = [
     "control",
     "delete",
     "give_to",
+    "is_own",
     "may_change",
     "passcode_matches",
     "permission",
@@ -204,6 +205,11 @@ def control(run: Run | Damaged, *, key: str, teacher: bool) -> bool:
     """Whether a person may stop, resume, delete or rename a run; never one that ships."""
     folder = _own_folder(run)
     return folder is not None and may_change(folder, key=key, teacher=teacher)
+
+
+def is_own(run: Run | Damaged) -> bool:
+    """Whether a run is a user's own, and does not ship."""
+    return _own_folder(run) is not None
 
 
 def _own_folder(run: Run | Damaged) -> Path | None:

@@ -53,10 +53,11 @@ _children: list[subprocess.Popen] = []
 
 
 class _Own:
-    """What this process is, where it is a worker."""
+    """What this process is, where it is a worker, and why it has none, where it keeps one."""
 
     name = EMBEDDED
     busy = threading.Event()
+    trouble = ""
 
 
 _own = _Own()
@@ -133,14 +134,19 @@ def supervise() -> None:
         while True:
             try:
                 keep_worker()
-            except (
-                GenmodelsError,
-                OSError,
-            ) as error:  # A full disk: there may be room in a moment.
-                log.error("no worker could be started: %s", error)
+                _own.trouble = ""
+            except (GenmodelsError, OSError) as error:  # There may be room in a moment.
+                if str(error) != _own.trouble:
+                    log.error("no worker could be started: %s", error)
+                _own.trouble = str(error)
             time.sleep(KEEP_SECONDS)
 
     threading.Thread(target=keep, daemon=True, name="genmodels worker").start()
+
+
+def trouble() -> str:
+    """Why the app's worker cannot be started; empty where it can."""
+    return _own.trouble
 
 
 def keep_worker() -> None:
