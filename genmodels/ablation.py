@@ -136,6 +136,7 @@ def climb(name: str) -> None:
     from . import evaluation, training
     from .evaluation.__main__ import Bar
 
+    folders.check_writable(folders.runs(), folders.cache(), folders.ABLATIONS)
     for number, (title, recipe_name, recipe) in enumerate(trials(name), 1):
         place = folders.ABLATIONS / name / str(number)
         if place.exists() and runs.open_run(place).recipe == recipe:

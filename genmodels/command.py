@@ -126,6 +126,7 @@ def on_own_pictures(recipe: Recipe, source: Path) -> Recipe:
         raise RecipeError("--images and --pictures both name own pictures; give one of them.")
     # What no set can mend is told before one is made.
     dataclasses.replace(recipe, pictures="made-below").check()
+    folders.check_writable(folders.runs())
     from tqdm import tqdm
 
     from . import own_pictures
@@ -148,7 +149,9 @@ def prepare_folder(name: str, options: Options) -> Path:
     if options.resume:
         if folder is None:
             raise RecipeError("--resume needs --run-dir with the run to go on with.")
-        return runs.find(folder).path
+        found = runs.find(folder).path
+        folders.check_writable(found)
+        return found
     if folder is None:
         return runs.new_folder(name)
     folder = runs.absolute(folder)
@@ -162,6 +165,7 @@ def prepare_folder(name: str, options: Options) -> Path:
         raise RecipeError(
             f"{folder.name!r} cannot be a run's id: use small letters, digits, dots and dashes."
         )
+    folders.check_writable(folder)
     return folder
 
 

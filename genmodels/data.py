@@ -180,8 +180,8 @@ def _imagenette(folder: Path, split: Split, progress: Progress) -> Images:
     cached = folders.cache() / "data" / f"imagenette-{split}-{key}.safetensors"
     images = read_images(cached)
     if images is None:
+        folders.check_writable(cached.parent)
         images = _prepare(files, split, progress)
-        cached.parent.mkdir(parents=True, exist_ok=True)
         write_images(cached, images)
     return images
 
@@ -243,13 +243,13 @@ def _download(dataset: str, folder: Path, way: str, progress: Progress) -> None:
     """Fetches a data set that is missing, by torchvision's own means."""
     if available(dataset, folder):
         return
+    folders.check_writable(folder)
     title = DATASETS[dataset].title
     fetch = {
         "mnist": lambda: datasets.MNIST(folder, download=True),
         "imagenette": lambda: datasets.Imagenette(folder, "train", "160px", download=True),
     }[dataset]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(1) as pool:
             # torchvision tells nobody how far it is, but its archives grow.
             job = pool.submit(fetch)

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from . import figures, latent, onnx_export, pictures, posteriors, runs, terminal, weights
+from . import figures, folders, latent, onnx_export, pictures, posteriors, runs, terminal, weights
 from .errors import GenmodelsError
 from .posteriors import Stored
 from .runs import Run
@@ -56,10 +56,7 @@ def export(chosen: Sequence[Run], out: Path, progress: Callable[[str, int, int],
     `progress` hears what comes next, how many steps are done, and of how many.
     """
     _check(chosen, out)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ExportError(f"{out} cannot be written ({error.strerror}); name another.") from error
+    folders.check_writable(out.parent, folders.cache())
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as temporary:
         work = Path(temporary) / "site"
         for done, run in enumerate(chosen):

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from filelock import FileLock
 
 from . import folders, runs, weights
 from .errors import RunError
+from .locks import Lock
 from .models import LatentModel
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ def decoder_file(run: runs.Run) -> Path:
     path = folders.cache() / "decoders" / f"{fingerprint}-{FORMAT}.onnx"
     if path.exists():
         return path
-    path.parent.mkdir(parents=True, exist_ok=True)
+    folders.check_writable(path.parent)
     # One at a time: an export takes seconds, and all who wait may want the same.
-    with FileLock(path.parent / "export.lock"):
+    with Lock(path.parent / "export.lock"):
         if not path.exists():
             # Loaded for this alone; the model that all sessions share stays out of it.
             model = weights.load_run(run)

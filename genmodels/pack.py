@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save
 
-from . import pictures, posteriors, runs, terminal, weights
+from . import folders, pictures, posteriors, runs, terminal, weights
 from .errors import GenmodelsError, RunError
 from .runs import Run
 
@@ -31,10 +31,7 @@ def pack(run: Run, folder: Path) -> Run:
     if not runs.ID.fullmatch(folder.name):
         raise RunError(f"{folder.name!r} is no id: use small letters, digits, dots and dashes.")
     weights.load_run(run)  # Damaged weights are told before anything is written.
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"{folder} cannot be written ({error.strerror}); name another.") from error
+    folders.check_writable(folder.parent)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".pack-") as temporary:
         work = Path(temporary) / folder.name
         shutil.copytree(run.path / "samples", work / "samples") if run.samples() else work.mkdir()

@@ -22,10 +22,9 @@ from pathlib import Path
 from reprlib import repr as short
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from . import folders, recipes, shapes
 from .errors import RecipeError, RunError
+from .locks import Lock
 from .recipes import ID, Recipe
 
 FORMAT = 1
@@ -33,6 +32,11 @@ STALE_SECONDS = 10
 """No file takes so long to write: a temporary one that is older is of a process that was killed."""
 GRAVE = ".deleted-"
 """What the name of a run that is being deleted begins with."""
+USED = ".used"
+"""A folder beside the runs, with an empty file for each that was deleted: its id is in addresses,
+and others name it as what they vary."""
+UNEXPECTED = "the training stopped unexpectedly: it was killed, or the machine restarted"
+"""Why a run is stopped whose trainer has gone and left no word."""
 SAMPLES = 64
 """How many fixed latents each picture in samples/ shows."""
 SEEN = re.compile(r"[0-9]{1,15}")
@@ -92,9 +96,7 @@ class Run:
         known = {name: plain[name] for name in shapes.Status.__annotations__ if name in plain}
         status = Status(**known)
         if status.state == "training" and not is_locked(self.path):
-            reason = stop_request(self.path) or (
-                "the training ended without a word: it was killed, or the machine restarted"
-            )
+            reason = stop_request(self.path) or UNEXPECTED
             # The epoch it was in is lost, and one that goes on with a training begins at 0.
             epoch = max((line["epoch"] for line in self.metrics()), default=0)
             end = {"state": "stopped", "reason": reason, "seconds_left": None, "epoch": epoch}
@@ -225,7 +227,10 @@ def stamp(path: Path) -> tuple[int, int, int] | None:
 def find(name: str | Path) -> Run:
     """A run by its id, in checkpoints/ or runs/, or by its folder. Raises RunError."""
     if isinstance(name, Path) or os.sep in name:
-        return open_run(absolute(Path(name)))
+        folder = absolute(Path(name))
+        # Shells complete names with a slash: one of no folder here may still be an id.
+        if isinstance(name, Path) or folder.is_dir() or os.sep in (name := name.rstrip(os.sep)):
+            return open_run(folder)
     if not ID.fullmatch(name):
         raise RunError(
             f"{name!r} is no id of a run: ids are small letters, digits, dots and dashes."
@@ -255,12 +260,28 @@ def list_runs() -> Iterator[Run | Damaged]:
     A damaged one spoils no other.
     """
     order = list(recipes.RECIPES)
-    shipped = [path for path in _subfolders(folders.CHECKPOINTS) if path != folders.ABLATIONS]
-    shipped.sort(key=lambda path: order.index(path.name) if path.name in order else len(order))
-    own = [path for path in _subfolders(folders.runs()) if (path / "recipe.json").exists()]
-    own.sort(key=lambda path: _changed(path / "recipe.json"), reverse=True)
-    for path in shipped + own:
+    for place in (folders.CHECKPOINTS, folders.runs()):
         try:
+            found = [path for path in _subfolders(place) if path != folders.ABLATIONS]
+        except OSError as error:
+            reason = f"{place} cannot be read ({error.strerror}); make it readable for this user."
+            yield Damaged(place.name, reason)
+            continue
+        if place == folders.CHECKPOINTS:
+            found = [path for path in found if ID.fullmatch(path.name) or _holds_recipe(path)]
+            found.sort(
+                key=lambda path: order.index(path.name) if path.name in order else len(order)
+            )
+        else:
+            found = [path for path in found if _holds_recipe(path)]
+            found.sort(key=lambda path: _changed(path / "recipe.json"), reverse=True)
+        yield from _opened_each(found)
+
+
+def _opened_each(paths: list[Path]) -> Iterator[Run | Damaged]:
+    for path in paths:
+        try:
+            check_id(path)
             run = open_run(path)
             run.status()
             run.metrics()
@@ -270,53 +291,57 @@ def list_runs() -> Iterator[Run | Damaged]:
                 yield Damaged(path.name, str(error))
 
 
+def check_id(folder: Path) -> None:
+    """Raises RunError where a folder's name cannot be a run's id, or is a shipped run's."""
+    if not ID.fullmatch(folder.name):
+        raise RunError(
+            f"{folder.name!r} cannot be a run's id; rename the folder: an id has small letters, "
+            "digits, dots and dashes only."
+        )
+    if folder.parent != folders.CHECKPOINTS and (folders.CHECKPOINTS / folder.name).is_dir():
+        raise RunError(f"{folder.name} is the id of a built-in model; rename the folder.")
+
+
 def new_folder(recipe_name: str) -> Path:
-    """Makes the first free folder of the form runs/<recipe>-<n>."""
-    folders.runs().mkdir(parents=True, exist_ok=True)
+    """Makes the first folder of the form runs/<recipe>-<n> that is free and was never deleted.
+
+    Raises FolderError.
+    """
+    folders.check_writable(folders.runs())
     number = 1
     while True:
         folder = folders.runs() / f"{recipe_name}-{number}"
-        try:
-            folder.mkdir()
-            return folder
-        except FileExistsError:
-            number += 1
+        if not (folders.runs() / USED / folder.name).exists():
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir()
+                return folder
+        number += 1
 
 
-def lock(folder: Path) -> FileLock:
+def retire(run_id: str) -> None:
+    """Keeps `new_folder` from giving out the id of a deleted run again."""
+    (folders.runs() / USED).mkdir(exist_ok=True)
+    (folders.runs() / USED / run_id).touch()
+
+
+def lock(folder: Path) -> Lock:
     """The lock a trainer holds on its run; a kill releases it."""
-    return FileLock(folder / "lock")
+    return Lock(folder / "lock")
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a trainer is at work there."""
-    return _is_held(lock(folder))
+    """Whether a trainer is at work there. Raises LockError when that cannot be told."""
+    return lock(folder).is_held()
 
 
-def claim(folder: Path) -> FileLock:
+def claim(folder: Path) -> Lock:
     """The lock a worker holds on a run from before its trainer starts until after it ends."""
-    return FileLock(folder / "claim")
+    return Lock(folder / "claim")
 
 
 def is_claimed(folder: Path) -> bool:
-    """Whether a worker has taken the run."""
-    return _is_held(claim(folder))
-
-
-def _is_held(lock: FileLock) -> bool:
-    path = Path(lock.lock_file)
-    if not path.exists():  # Whoever only looks makes none.
-        return False
-    try:
-        with lock.acquire(blocking=False):
-            return False
-    except Timeout:
-        return True
-    except OSError as error:
-        raise RunError(
-            f"{path.parent.name}: whether it is in training cannot be told, since its file "
-            f"{path.name} cannot be opened ({error.strerror}); make it writable, or delete the run."
-        ) from error
+    """Whether a worker has taken the run. Raises LockError when that cannot be told."""
+    return claim(folder).is_held()
 
 
 def request_stop(folder: Path, reason: str = "stopped on request") -> None:
@@ -337,7 +362,7 @@ def stop_request(folder: Path) -> str | None:
 
 def change_info(folder: Path, **changes: Any) -> dict[str, Any]:
     """Replaces parts of recipe.json and gives the whole; trainer and app may both do so."""
-    with FileLock(folder / "recipe.lock", timeout=10):
+    with Lock(folder / "recipe.lock").acquire(timeout=10):
         info = _read_json(folder / "recipe.json", dict) | changes
         write_json(folder / "recipe.json", info)
     return info
@@ -409,16 +434,27 @@ def now() -> str:
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    if not folder.is_dir():
+    """Those that are not hidden; none where there is no such folder. Raises OSError."""
+    try:
+        with os.scandir(folder) as found:
+            names = [each.name for each in found if each.is_dir() and each.name[0] != "."]
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted(path for path in folder.iterdir() if path.is_dir() and ID.fullmatch(path.name))
+    return [folder / name for name in sorted(names)]
+
+
+def _holds_recipe(folder: Path) -> bool:
+    try:
+        return (folder / "recipe.json").exists()
+    except OSError:  # Another user's: it is opened, which says so.
+        return True
 
 
 def _changed(path: Path) -> float:
-    """When a file was changed; 0 for one that was deleted just now."""
+    """When a file was changed; 0 for one that was deleted just now, or where one may not look."""
     try:
         return path.stat().st_mtime
-    except FileNotFoundError:
+    except OSError:
         return 0.0
 
 
@@ -430,6 +466,11 @@ def _read_json(path: Path, kind: Any, default: Any = None) -> Any:
         if default is not None:
             return default
         raise RunError(f"{path.parent.name} holds no {path.name}; it is not a run.") from error
+    except PermissionError as error:
+        raise RunError(
+            f"{path.parent.name}: {path.name} cannot be read ({error.strerror}); make the run's "
+            "files readable for this user."
+        ) from error
     except (ValueError, OSError) as error:
         raise _damaged(path) from error
 

@@ -4,6 +4,7 @@ A file that was cut off, edited by hand or written by another program may hold a
 through here can be shown and counted with.
 """
 
+import codecs
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import msgspec
@@ -127,12 +128,14 @@ class Trainer(TypedDict):
 
     worker: str
     pid: Annotated[int, msgspec.Meta(gt=1, lt=2**31)]
+    seconds: NotRequired[Annotated[float, msgspec.Meta(ge=0, le=1e9)]]
+    """How long it was trained in all, by this trainer and by those before it."""
 
 
 def parse(content: bytes, kind: Any) -> Any:
     """What a JSON file holds. Raises ValueError where that is no JSON or not of the kind."""
     try:
-        plain = msgspec.json.decode(content)
+        plain = msgspec.json.decode(content.removeprefix(codecs.BOM_UTF8))  # Editors add one.
     except (msgspec.DecodeError, RecursionError) as error:
         raise ValueError(str(error)) from error
     check(plain, kind)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from . import ablation, figures, folders, runs, terminal
+from .errors import GenmodelsError
 from .recipes import DATASETS, REPORT
 from .runs import Run
 
@@ -153,7 +154,13 @@ def between(text: str, begin: str, end: str, made: str) -> str:
 
 
 def main(path: Path = folders.REPOSITORY / "README.md") -> int:
-    path.write_text(updated(path.read_text("utf-8")), "utf-8")
+    """Gives the exit status: 0 done, 2 a mistake (in one sentence)."""
+    try:
+        folders.check_writable(path.parent)
+        runs.write_atomic(path, updated(path.read_text("utf-8")).encode())
+    except GenmodelsError as error:
+        print(f"table: {error}", file=sys.stderr)
+        return 2
     return 0
 
 

@@ -5,7 +5,6 @@ It is computed in a process of its own, so that a page can tell how far it is an
 """
 
 import importlib.metadata
-import os
 import re
 import subprocess
 import sys
@@ -40,7 +39,7 @@ def steps(run: Run) -> Generator[int]:
         command,
         cwd=folders.REPOSITORY,
         # Threads that spin while they wait are many times slower where others work too.
-        env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE"},
+        env=folders.environment() | {"OMP_WAIT_POLICY": "PASSIVE"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

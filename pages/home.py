@@ -68,4 +68,5 @@ if not own:
 elif len(own) > len(begun):
     st.markdown(f"{len(own) - len(begun)} more on the Train page, without pictures so far.")
 for run in damaged:
-    st.warning(f"`{run.id}` cannot be shown: {plain(run.reason)}", icon=":material/warning:")
+    reason = f"**{plain(run.id)}** cannot be shown: {plain(run.reason)}"
+    st.warning(reason, icon=":material/warning:")

@@ -38,7 +38,8 @@ shared.heading(
 allowed = may_compute()
 ask_teacher()
 
-own = [run for run in shared.gallery()[0] if not run.shipped]
+found, damaged = shared.gallery()
+own = [run for run in found if not run.shipped]
 ids = [run.id for run in own]
 if st.session_state.get("show") in ids:
     st.session_state["run"] = st.session_state.pop("show")
@@ -55,6 +56,7 @@ if own:
     st.query_params["run"] = shown  # Bound, the address would hold the title, which may change.
     training_view.watch(own[ids.index(shown)], allowed)
     training_view.queue_table()
+training_view.damaged_runs(damaged, allowed)
 
 st.subheader("Train a model of your own", anchor=False)
 offered = [name for name, recipe in recipes.RECIPES.items() if not recipe.hidden]

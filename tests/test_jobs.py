@@ -238,7 +238,7 @@ def test_places_do_not_depend_on_the_clock():
 
 def test_the_app_keeps_one_worker_and_starts_another_when_it_is_killed():
     def held() -> bool:
-        return runs._is_held(worker._worker_lock(worker.EMBEDDED))
+        return worker._worker_lock(worker.EMBEDDED).is_held()
 
     try:
         worker.keep_worker()

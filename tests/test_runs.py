@@ -1,15 +1,27 @@
+import errno
+import fcntl
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
+import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from filelock import Timeout
 
-from genmodels import folders, runs
-from genmodels.errors import RunError
+from genmodels import ablation, export, folders, jobs, pack, recipes, runs, table
+from genmodels.command import main
+from genmodels.errors import FolderError, GenmodelsError, LockError, RunError
+from genmodels.evaluation import __main__ as measuring
+from genmodels.jobs import __main__ as working
+from genmodels.locks import Lock
 from genmodels.runs import Damaged, Run, Status
 
 NOT_JSON = [b"", b'{"state": ', b"\xff\xfe\x00", b"\x00" * 50]
@@ -135,7 +147,7 @@ def test_the_list_has_the_newest_first_and_says_what_is_wrong_with_bad_ones(
         stamp = time.time() - 100 * age
         os.utime(make_run(name).path / "recipe.json", (stamp, stamp))
     (runs_folder / "being-made").mkdir()
-    (runs_folder / "Not an id").mkdir()
+    (runs_folder / "No recipe").mkdir()
     (runs_folder / "file").touch()
     stamp = (runs_folder / "broken" / "recipe.json").stat().st_mtime
     (runs_folder / "broken" / "recipe.json").write_text("{")
@@ -309,3 +321,363 @@ def test_places_follow_the_environment(monkeypatch):
         assert place() == Path.home() / "somewhere"
         monkeypatch.setenv(f"GENMODELS_{name}", "")
         assert place() == folders.REPOSITORY / name.lower()
+
+
+def test_a_place_of_nobodys_home_is_told(monkeypatch):
+    monkeypatch.setenv("GENMODELS_RUNS", "~nobody-here/runs")
+    with pytest.raises(FolderError, match="GENMODELS_RUNS is ~nobody-here/runs"):
+        folders.runs()
+
+
+def test_editors_that_mark_utf_8_spoil_no_file(make_run):
+    run = make_run("run", latent_dim=1)
+    runs.write_status(run.path, Status("stopped", "by hand", epoch=1, epochs=2))
+    runs.append_metrics(run.path, [{"epoch": 0, "split": "val", "images_seen": 0}])
+    runs.write_json(run.path / "latents.json", {"kl": [1.0]})
+    runs.write_json(run.path / "evaluation.json", [])
+    runs.write_json(run.path / "trainer.json", {"worker": "app", "pid": 7})
+    files = [*run.path.glob("*.json"), run.path / "metrics.jsonl"]
+    assert len(files) == 6
+    for path in files:
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    marked = runs.open_run(run.path)
+    assert (marked.recipe, marked.status().reason) == (run.recipe, "by hand")
+    assert (len(marked.metrics()), marked.latents(), marked.evaluation()) == (1, {"kl": [1.0]}, [])
+    assert jobs.trainer(run.path) == {"worker": "app", "pid": 7}
+
+
+def test_a_slash_at_the_end_of_an_id_or_a_folder_does_no_harm(make_run, monkeypatch):
+    run = make_run("first")
+    assert runs.find("first/") == runs.find(f"{run.path}/") == run
+    assert runs.find("vae-mnist/").shipped
+    with pytest.raises(RunError, match="there is no run 'none'"):
+        runs.find("none/")
+    with pytest.raises(RunError, match="is no id"):
+        runs.find("No Id/")
+    # What a shell completed is the folder that it saw.
+    monkeypatch.chdir(run.path.parent)
+    other = shutil.copytree(run.path, run.path.parent / "elsewhere" / "vae-mnist")
+    monkeypatch.chdir(other.parent)
+    assert runs.find("vae-mnist/").path == other != runs.find("vae-mnist").path
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("My Run", "'My Run' cannot be a run's id; rename the folder"),
+        ("VAE", "'VAE' cannot be a run's id"),
+        ("vae-mnist (1)", "cannot be a run's id"),
+        ("größer", "cannot be a run's id"),
+        ("vae-mnist", "vae-mnist is the id of a built-in model; rename the folder"),
+    ],
+)
+def test_a_run_whose_name_is_no_id_is_listed_with_the_reason(name, reason, make_run, runs_folder):
+    run = make_run("good")
+    shutil.copytree(run.path, runs_folder / name)
+    shutil.copytree(run.path, runs_folder / ".hidden")
+    own = [run for run in runs.list_runs() if isinstance(run, Damaged) or not run.shipped]
+    assert {run.id for run in own} == {"good", name}
+    assert [reason in run.reason for run in own if isinstance(run, Damaged)] == [True]
+
+
+def test_an_own_run_of_a_bad_name_can_be_deleted_and_a_shipped_one_cannot(
+    make_run, runs_folder, tmp_path, monkeypatch
+):
+    shutil.copytree(make_run("good").path, runs_folder / "My Run")
+    broken = make_run("broken").path / "status.json"
+    broken.write_text("{")
+    for name in ("My Run", "broken"):
+        found = next(run for run in runs.list_runs() if run.id == name)
+        assert isinstance(found, Damaged)
+        assert jobs.control(found, key="", teacher=False)
+        jobs.delete(found)
+        assert not (runs_folder / name).exists()
+        with pytest.raises(jobs.JobError, match="only your own runs"):
+            jobs.delete(found)
+    monkeypatch.setattr(folders, "CHECKPOINTS", tmp_path / "checkpoints")
+    (tmp_path / "checkpoints" / "shipped").mkdir(parents=True)
+    found = next(run for run in runs.list_runs() if run.id == "shipped")
+    assert isinstance(found, Damaged)
+    assert not jobs.control(found, key="", teacher=True)
+    with pytest.raises(jobs.JobError, match="only your own runs"):
+        jobs.delete(found)
+
+
+def test_a_run_that_is_damaged_on_its_page_can_be_deleted(make_run):
+    run = make_run("run")
+    (run.path / "status.json").write_text("{")
+    jobs.delete(run)
+    assert not run.path.exists()
+
+
+def test_a_damaged_run_in_training_is_not_deleted(make_run):
+    run = make_run("run")
+    (run.path / "status.json").write_text("{")
+    damaged = next(found for found in runs.list_runs() if found.id == "run")
+    with runs.lock(run.path), pytest.raises(jobs.JobError, match="in training"):
+        jobs.delete(damaged)
+    assert run.path.exists()
+
+
+@contextmanager
+def nobody(source: Path, *names: str) -> Iterator[Path]:
+    """A user who is not almighty, and a folder of theirs with copies of a run."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        place, root = Path(folder), os.geteuid() == 0
+        for name in names:
+            shutil.copytree(source, place / name)
+        try:
+            if root:
+                for path in (place, *place.rglob("*")):
+                    os.chown(path, 65534, -1)
+                os.seteuid(65534)
+            yield place
+        finally:
+            if root:
+                os.seteuid(0)
+
+
+def test_a_run_of_another_user_is_listed_with_the_reason_and_spoils_nothing(make_run, monkeypatch):
+    with nobody(make_run("source").path, "secret", "closed", "mine") as place:
+        (place / "secret" / "recipe.json").chmod(0)
+        (place / "closed").chmod(0)
+        monkeypatch.setenv("GENMODELS_RUNS", str(place))
+        own = {run.id: run for run in runs.list_runs() if getattr(run, "shipped", 0) != 1}
+        assert isinstance(own.pop("mine"), Run)
+        reasons = [run.reason for run in own.values() if isinstance(run, Damaged)]
+        assert len(reasons) == 2
+        assert all("recipe.json cannot be read (Permission denied)" in said for said in reasons)
+        assert [run.id for run in jobs.waiting()] == []
+        (place / "closed").chmod(0o700)
+        place.chmod(0)
+        *shipped, last = runs.list_runs()
+        assert isinstance(last, Damaged)
+        assert f"{place} cannot be read (Permission denied)" in last.reason
+        assert any(isinstance(run, Run) for run in shipped)
+        place.chmod(0o700)
+
+
+def test_looking_at_a_free_lock_never_finds_it_held_and_is_in_nobodys_way(make_run):
+    run = make_run("run")
+    runs.lock(run.path).acquire().lock.release()
+    found: list[bool] = []
+    end = threading.Event()
+
+    def look() -> None:
+        while not end.is_set():
+            found.append(runs.is_locked(run.path))
+
+    onlookers = [threading.Thread(target=look) for _ in range(8)]
+    for thread in onlookers:
+        thread.start()
+    try:
+        while len(found) < 1000:
+            pass
+        assert not any(found)
+        for _ in range(100):  # At the first try.
+            with runs.lock(run.path).acquire(blocking=False):
+                assert runs.is_locked(run.path)
+                with pytest.raises(Timeout):
+                    runs.lock(run.path).acquire(blocking=False)
+            assert not runs.is_locked(run.path)
+    finally:
+        end.set()
+        for thread in onlookers:
+            thread.join()
+
+
+def test_a_lock_is_seen_where_the_kernel_cannot_be_asked(make_run, monkeypatch):
+    """As on a Mac or in gVisor: two onlookers are still not in each other's way."""
+
+    def unknown(*_):
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(fcntl, "fcntl", unknown)
+    run = make_run("run")
+    with runs.lock(run.path):
+        assert runs.is_locked(run.path)
+    with (run.path / "lock").open() as onlooker:
+        fcntl.flock(onlooker, fcntl.LOCK_SH)
+        assert not runs.is_locked(run.path)
+
+
+def test_a_lock_that_a_child_inherited_outlives_the_one_who_took_it(make_run):
+    run = make_run("run")
+    program = (
+        "import pathlib, subprocess, sys, genmodels.runs\n"
+        "held = genmodels.runs.claim(pathlib.Path(sys.argv[1])).acquire()\n"
+        "number = held.lock._context.lock_file_fd\n"
+        "child = subprocess.Popen(['cat'], pass_fds=[number])\n"
+        "print(child.pid, flush=True); sys.stdin.read()"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program, run.path],
+        cwd=folders.REPOSITORY,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with parent:
+        assert parent.stdout is not None
+        parent.stdout.readline()
+        parent.kill()
+        parent.wait()
+        assert runs.is_claimed(run.path)
+        with pytest.raises(Timeout):
+            runs.claim(run.path).acquire(blocking=False)
+    # The end of what it read from ended the child.
+    with runs.claim(run.path).acquire(timeout=60):
+        pass
+    assert not runs.is_claimed(run.path)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_where_there_are_no_locks_that_is_said(number, make_run, monkeypatch):
+    run = make_run("run")
+    runs.write_status(run.path, Status("training", epoch=1, epochs=2))
+    (run.path / "lock").touch()
+
+    def missing(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", missing)
+    monkeypatch.setattr(fcntl, "fcntl", missing)
+    sentence = "has no file locks .* use a folder on a local disk"
+    for use in (
+        run.status,
+        lambda: runs.lock(run.path).acquire(timeout=1),
+        lambda: jobs.submit("vae-mnist", recipes.named("vae-mnist")),
+        lambda: jobs.delete(run),
+        lambda: Lock(run.path / "other").acquire(),
+    ):
+        with pytest.raises(LockError, match=sentence) as told:
+            use()
+        assert "delete" not in str(told.value)
+    listed = next(found for found in runs.list_runs() if found.id == "run")
+    assert isinstance(listed, Damaged) and "file locks" in listed.reason
+    assert working.main(["--name", "one"]) == 2
+    status = main(["vae-mnist", "--run-dir", str(run.path.with_name("new"))])
+    assert status == 2 and not (run.path.with_name("new") / "lock").read_bytes()
+
+
+@pytest.fixture(params=["a file", "a full disk", "read-only"])
+def unwritable(request, tmp_path: Path) -> Iterator[Path]:
+    """A folder that cannot be written."""
+    place = tmp_path / "unwritable"
+    if request.param == "a file":
+        place.touch()
+        yield place / "below"
+        return
+    place.mkdir()
+    option = {"a full disk": "size=8k", "read-only": "ro"}[request.param]
+    mount = ["mount", "-t", "tmpfs", "-o", option, "tmpfs", str(place)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a small disk can only be made by root")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@pytest.fixture
+def data_of_tests(synthetic_data: Path, monkeypatch) -> None:
+    monkeypatch.setenv("GENMODELS_DATA", str(synthetic_data))
+
+
+SMALL = ["--epochs", "1", "--batch-size", "16", "--device", "cpu"]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("RUNS", main, ["vae-mnist", *SMALL]),
+        ("", main, ["vae-mnist", *SMALL, "--run-dir", "{place}/new"]),
+        ("", main, ["vae-mnist", *SMALL, "--data-dir", "{place}/new"]),
+        ("RUNS", main, ["vae-mnist", *SMALL, "--images", "{pictures}"]),
+        ("CACHE", main, ["vae-imagenette", *SMALL, "--batch-size", "4"]),
+        ("CACHE", measuring.main, ["vae-mnist", "--samples", "10"]),
+        ("CACHE", export.main, ["vae-mnist", "--out", "{free}/site"]),
+        ("", export.main, ["vae-mnist", "--out", "{place}/site"]),
+        ("", pack.main, ["vae-mnist", "{place}/packed"]),
+        ("RUNS", ablation.main, ["vae-mnist"]),
+        ("CACHE", ablation.main, ["vae-mnist"]),
+        ("RUNS", working.main, ["--name", "one"]),
+        ("CACHE", working.main, ["--name", "one"]),
+    ],
+    ids=lambda case: f"{case[1].__module__} {case[0]} {case[2][-1]}",
+)
+@pytest.mark.usefixtures("data_of_tests", "runs_folder", "cache_folder")
+def test_what_is_to_be_written_is_tried_before_the_work(
+    case, unwritable, tmp_path, monkeypatch, capsys
+):
+    variable, program, arguments = case
+    if variable:
+        monkeypatch.setenv(f"GENMODELS_{variable}", str(unwritable))
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    words = {"{place}": unwritable, "{free}": tmp_path, "{pictures}": pictures}
+    for name, path in words.items():
+        arguments = [word.replace(name, str(path)) for word in arguments]
+    assert program(arguments) == 2
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert f"{unwritable}" in said
+    assert "cannot be written" in said or "is full" in said
+
+
+def test_a_run_that_cannot_be_written_is_not_measured(make_run, monkeypatch, capsys):
+    """Its values were lost at the end."""
+    with nobody(make_run("run").path, "run") as place:
+        monkeypatch.setenv("GENMODELS_CACHE", str(place / "cache"))
+        (place / "run").chmod(0o555)
+        assert measuring.main([f"{place}/run", "--samples", "10"]) == 2
+        (place / "run").chmod(0o755)
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_the_tables_are_not_written_where_they_cannot_be(unwritable, capsys):
+    assert table.main(unwritable / "README.md") == 2
+    assert str(unwritable) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("variable", ["RUNS", "CACHE"])
+def test_nothing_is_queued_where_no_training_could_write(
+    variable, unwritable, make_run, cache_folder, monkeypatch
+):
+    run = make_run("run")
+    runs.write_status(run.path, Status("stopped"))
+    monkeypatch.setenv(f"GENMODELS_{variable}", str(unwritable))
+    for start in (
+        lambda: jobs.submit("vae-mnist", recipes.named("vae-mnist")),
+        lambda: jobs.resume(run),
+        jobs.check_room,
+    ):
+        with pytest.raises(FolderError, match=str(unwritable)):
+            start()
+    assert run.status().state == "stopped"
+
+
+def test_an_id_is_not_given_out_again(make_run):
+    """Addresses would show another run, and it would be what others vary."""
+    run = make_run("vae-mnist-1")
+    jobs.delete(run)
+    assert runs.new_folder("vae-mnist").name == "vae-mnist-2"
+    jobs.delete(make_run("vae-mnist-3"))
+    assert [runs.new_folder("vae-mnist").name for _ in range(2)] == ["vae-mnist-4", "vae-mnist-5"]
+    assert runs.new_folder("vae").name == "vae-1"
+
+
+def test_a_process_that_is_started_elsewhere_finds_the_same_places(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("RUNS", "DATA", "CACHE"):
+        monkeypatch.setenv(f"GENMODELS_{name}", "mine")
+    environment = folders.environment()
+    assert {environment[f"GENMODELS_{name}"] for name in ("RUNS", "DATA", "CACHE")} == {
+        str(tmp_path / "mine")
+    }
+    assert environment["PATH"] == os.environ["PATH"]
+
+
+def test_a_folder_that_can_be_written_keeps_nothing_of_the_trial(tmp_path):
+    folders.check_writable(tmp_path / "new" / "folder", tmp_path)
+    assert list(tmp_path.iterdir()) == [tmp_path / "new"]
+    assert list((tmp_path / "new" / "folder").iterdir()) == []
+    assert issubclass(FolderError, GenmodelsError)

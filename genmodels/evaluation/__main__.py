@@ -12,7 +12,7 @@ import tyro
 from tqdm import tqdm
 from typing_extensions import Doc
 
-from .. import runs, terminal
+from .. import folders, runs, terminal
 from ..command import one_sentence
 from ..devices import choose_device
 from ..errors import GenmodelsError, RunError
@@ -82,6 +82,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         options = parse(arguments)
         chosen = choose(options)
+        places = [run.path for run in chosen if isinstance(run, Run)]
+        folders.check_writable(folders.cache(), *places)
         if options.features == "inception":
             # Told once, not for each run.
             features.find_inception(options.weights)

@@ -12,13 +12,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from .. import folders, own_pictures, recipes, runs, shapes
+from ..errors import RunError
+from ..locks import Lock
 from ..recipes import Recipe
 from ..runs import Damaged, Run, Status
 from . import limits
-from .limits import JobError, Limits, passcode_matches, permission, teacher_matches
+from .limits import JobError, Limits, passcode_matches, permission, redis_url, teacher_matches
 
 __all__ = [
     "JobError",
@@ -28,6 +30,7 @@ __all__ = [
     "control",
     "delete",
     "give_to",
+    "is_own",
     "may_change",
     "passcode_matches",
     "permission",
@@ -95,21 +98,43 @@ def submit(
 
 
 def check_room(*, key: str = "", teacher: bool = False) -> None:
-    """Raises JobError when the runs and picture sets kept here, or a person's, fill their room."""
+    """Raises JobError when the runs and picture sets kept here, or a person's, fill their room,
+    and FolderError where nothing can be written."""
+    check_places()
     kept = [run.path for run in _own_runs()] + own_pictures.list_folders()
     Limits.from_environment().check_disk(kept, [] if teacher else _of(key, kept))
+
+
+def check_places() -> None:
+    """Raises FolderError where a training could not write: it would wait for ever."""
+    folders.check_writable(folders.runs())
+    if not redis_url():  # Else its worker is elsewhere, and has a cache of its own.
+        folders.check_writable(logs())
+
+
+def logs() -> Path:
+    """The folder of what trainings and workers said."""
+    return folders.cache() / "logs"
 
 
 def resume(run: Run, *, key: str = "", teacher: bool = False) -> None:
     """Puts a run that was stopped, or failed, into the queue again. Raises JobError."""
     allowed = Limits.from_environment()
     allowed.check_recipe(run.recipe)
+    check_places()
+    folders.check_writable(run.path)
+    trained = trainer(run.path)
+    if trained and trained.get("seconds", 0) >= 60 * allowed.minutes:
+        raise JobError(
+            f"{run.title} has been trained for {allowed.minutes:,} minutes, and that is the limit "
+            "for one training here."
+        )
     with _changing_queue():
         before = run.status()  # Not inside: there the run is locked, which means in training.
         if before.state not in ("stopped", "failed"):
             raise JobError(f"{run.title} has nothing to go on with; train it anew.")
         _check_queue(allowed, key, teacher)
-        with _alone(run):
+        with _alone(run.path, run.title):
             (run.path / "stop").unlink(missing_ok=True)
             try:
                 _enqueue(run, before.epoch)
@@ -123,7 +148,7 @@ def stop(run: Run) -> None:
     if run.shipped:
         raise JobError(f"{run.title} ships with genmodels and is not in training.")
     try:
-        with _alone(run, patience=1):
+        with _alone(run.path, run.title, patience=1):
             status = run.status()
             if status.state == "waiting":
                 reason = "taken out of the queue"
@@ -135,16 +160,27 @@ def stop(run: Run) -> None:
         runs.request_stop(run.path)  # A worker has it.
 
 
-def delete(run: Run) -> None:
+def delete(run: Run | Damaged) -> None:
     """Removes a run and all its files. Raises JobError while it trains, or when it ships."""
-    if run.shipped:
-        raise JobError(f"{run.title} ships with genmodels; only your own runs can be deleted.")
-    with _alone(run, END_SECONDS if run.status().state not in ("waiting", "training") else 1):
-        # Renamed first: a half-deleted run would be shown as a damaged one.
-        grave = run.path.with_name(runs.GRAVE + run.id)
-        shutil.rmtree(grave, ignore_errors=True)  # Of an earlier one of its id, killed over it.
-        run.path.rename(grave)
-    shutil.rmtree(grave)
+    path, title = _own_folder(run), run.title if isinstance(run, Run) else run.id
+    if path is None:
+        raise JobError(f"{title} ships with genmodels; only your own runs can be deleted.")
+    try:
+        active = isinstance(run, Run) and run.status().state in ("waiting", "training")
+    except RunError:  # Damaged since it was opened.
+        active = False
+    try:
+        with _alone(path, title, 1 if active else END_SECONDS):
+            # Renamed first: a half-deleted run would be shown as a damaged one.
+            grave = path.with_name(runs.GRAVE + run.id)
+            shutil.rmtree(grave, ignore_errors=True)  # Of an earlier one of its id, killed over it.
+            path.rename(grave)
+        shutil.rmtree(grave)
+        runs.retire(run.id)  # Last: on a full disk there is room for it now.
+    except OSError as error:
+        raise JobError(
+            f"{title} cannot be deleted ({error}); make its files writable for this user."
+        ) from error
 
 
 def retitle(run: Run, title: str) -> None:
@@ -165,9 +201,23 @@ def checked_title(title: str) -> str:
     return title
 
 
-def control(run: Run, *, key: str, teacher: bool) -> bool:
+def control(run: Run | Damaged, *, key: str, teacher: bool) -> bool:
     """Whether a person may stop, resume, delete or rename a run; never one that ships."""
-    return not run.shipped and may_change(run.path, key=key, teacher=teacher)
+    folder = _own_folder(run)
+    return folder is not None and may_change(folder, key=key, teacher=teacher)
+
+
+def is_own(run: Run | Damaged) -> bool:
+    """Whether a run is a user's own, and does not ship."""
+    return _own_folder(run) is not None
+
+
+def _own_folder(run: Run | Damaged) -> Path | None:
+    """The folder of a user's own run; None for one that ships."""
+    if isinstance(run, Run):
+        return None if run.shipped else run.path
+    folder = folders.runs() / run.id
+    return folder if folder.is_dir() else None
 
 
 def may_change(folder: Path, *, key: str, teacher: bool) -> bool:
@@ -185,6 +235,14 @@ def may_change(folder: Path, *, key: str, teacher: bool) -> bool:
 def give_to(folder: Path, key: str) -> None:
     """Makes what is in a folder the property of the person of that key."""
     runs.write_atomic(folder / "owner", limits.hashed(key).encode())
+
+
+def trainer(folder: Path) -> shapes.Trainer | None:
+    """Who trains a run, or did last; None where that cannot be told."""
+    try:
+        return shapes.parse((folder / "trainer.json").read_bytes(), shapes.Trainer)
+    except (OSError, ValueError):
+        return None
 
 
 def waiting() -> list[Run]:
@@ -298,26 +356,24 @@ def _owner(folder: Path) -> str | None:
 @contextlib.contextmanager
 def _changing_queue() -> Iterator[None]:
     """Held while tickets are drawn, so that no two runs get the same place."""
-    folders.runs().mkdir(parents=True, exist_ok=True)
+    folders.check_writable(folders.runs())
     try:
-        with FileLock(folders.runs() / ".queue.lock", timeout=30):
+        with Lock(folders.runs() / ".queue.lock").acquire(timeout=30):
             yield
     except Timeout as error:
         raise JobError("the queue is busy; try again in a moment.") from error
-    except OSError as error:
-        raise JobError(f"{folders.runs()} cannot be written ({error.strerror}).") from error
 
 
 @contextlib.contextmanager
-def _alone(run: Run, patience: float = END_SECONDS) -> Iterator[None]:
+def _alone(folder: Path, title: str, patience: float = END_SECONDS) -> Iterator[None]:
     """Held while a run is changed that no worker may take. Raises JobError when one has it."""
-    if not run.path.is_dir():
-        raise JobError(f"{run.title} was deleted meanwhile.")
+    if not folder.is_dir():
+        raise JobError(f"{title} was deleted meanwhile.")
     try:
         with (
-            runs.claim(run.path).acquire(timeout=patience),
-            runs.lock(run.path).acquire(timeout=1),
+            runs.claim(folder).acquire(timeout=patience),
+            runs.lock(folder).acquire(timeout=1),
         ):
             yield
     except Timeout as error:
-        raise JobError(f"{run.title} is in training; stop it first.") from error
+        raise JobError(f"{title} is in training; stop it first.") from error

@@ -25,6 +25,8 @@ CONNECT_SECONDS = 3
 _TROUBLE = (redis.RedisError, OSError, sqlite3.Error)
 _BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 """What SQLite says of a file that is damaged, none of its own, or of other tables."""
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+"""What it says while another process works on the file."""
 
 log = logging.getLogger("genmodels.jobs")
 
@@ -58,7 +60,7 @@ class Storage(SqliteStorage):
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             # SQLite quotes the file in what it says of it, and what it quotes may be no text.
             damaged = isinstance(error, UnicodeDecodeError)
-            if not damaged and getattr(error, "sqlite_errorcode", 0) & 0xFF not in _BROKEN:
+            if not damaged and _code(error) not in _BROKEN:
                 raise
             log.warning("%s is damaged (%s) and made anew", self.filename, error)
             for ending in ("", "-wal", "-shm"):
@@ -99,7 +101,7 @@ def send(run_id: str) -> None:
     try:
         _queue(redis_url(), folders.runs())[1](run_id)
     except _TROUBLE as error:
-        raise _unreachable(error) from error
+        raise _unreachable(error, " Nothing was queued.") from error
 
 
 def pending() -> set[str]:
@@ -120,7 +122,7 @@ def _queue(url: str | None, runs: Path) -> tuple[Huey, Any]:
             raise JobError(f"GENMODELS_REDIS_URL is no address of a Redis: {error}.") from error
         huey = RedisHuey("genmodels", connection_pool=pool, **options)
     else:
-        runs.mkdir(parents=True, exist_ok=True)
+        folders.check_writable(runs)
         file = str(runs / ".queue.db")
         options |= {"storage_class": Storage, "filename": file, "strict_fifo": True}
         huey = Huey("genmodels", **options)
@@ -133,15 +135,25 @@ def _train(run_id: str) -> None:
     train_next(run_id)
 
 
-def _unreachable(error: Exception) -> JobError:
+def _unreachable(error: Exception, consequence: str = "") -> JobError:
     url = redis_url()
     if url is None:
+        if _code(error) in _BUSY:
+            return JobError(f"the queue is busy; try again in a moment.{consequence}")
+        if _code(error) == sqlite3.SQLITE_FULL:
+            return JobError(f"the disk of {folders.runs()} is full; make room on it.{consequence}")
         return JobError(
-            f"the queue in {folders.runs()} cannot be used ({error}); make it writable."
+            f"the queue in {folders.runs()} cannot be used ({error}); make the folder and its "
+            f"files .queue.db* writable for this user.{consequence}"
         )
     # Not the whole address: it may hold a password.
     place = urlsplit(url)
     return JobError(
         f"the queue's Redis at {place.hostname}:{place.port or 6379} cannot be reached; start it, "
-        "or mend GENMODELS_REDIS_URL. Nothing was queued."
+        f"or mend GENMODELS_REDIS_URL.{consequence}"
     )
+
+
+def _code(error: Exception) -> int:
+    """What SQLite calls an error, without its details."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -96,7 +96,7 @@ class Limits:
         for field in fields(cls):
             variable = f"GENMODELS_MAX_{field.name.upper()}"
             text = os.environ.get(variable)
-            if text is None:
+            if not text:
                 continue
             if not text.isdecimal():
                 raise JobError(f"{variable} is {text!r}; set it to a whole number.")

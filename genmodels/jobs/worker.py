@@ -6,6 +6,7 @@ which is held as long as one of the two lives, from before the trainer has loade
 """
 
 import contextlib
+import dataclasses
 import logging
 import os
 import platform
@@ -15,14 +16,14 @@ import subprocess
 import sys
 import threading
 import time
-from functools import partial
 from pathlib import Path
 
-from filelock import BaseFileLock, FileLock, Timeout
+from filelock import Timeout
 
-from .. import folders, runs, shapes
+from .. import folders, runs
 from ..errors import GenmodelsError, RunError
-from . import waiting
+from ..locks import Lock
+from . import check_places, logs, trainer, waiting
 from .limits import JobError, Limits, permission, redis_url
 
 EMBEDDED = "app"
@@ -31,6 +32,19 @@ GRACE_SECONDS = 15
 """From the request to stop to SIGTERM, and from there to SIGKILL: torch takes seconds to load."""
 POLL_SECONDS = 0.3
 KEEP_SECONDS = 2
+NOTED_EVERY = 10
+"""Seconds between two notes of how long a run was trained."""
+ENDINGS = {
+    "SIGKILL": "most likely memory ran out; close other programs, or train with a smaller batch "
+    "size or a smaller model",
+    "SIGILL": "this processor lacks an instruction that this build of PyTorch uses; install "
+    "another build of PyTorch",
+    "SIGBUS": "memory or a disk could not be read any more, most likely because one is full; make "
+    "room, then try again",
+    "SIGSEGV": "PyTorch or a driver crashed; try again, or train with --device cpu",
+    "SIGABRT": "PyTorch or a driver gave up; try again, or train with --device cpu",
+}
+"""What it usually means when a signal ended a trainer, and what to do."""
 
 log = logging.getLogger("genmodels.jobs")
 _supervising = threading.Lock()
@@ -39,10 +53,11 @@ _children: list[subprocess.Popen] = []
 
 
 class _Own:
-    """What this process is, where it is a worker."""
+    """What this process is, where it is a worker, and why it has none, where it keeps one."""
 
     name = EMBEDDED
     busy = threading.Event()
+    trouble = ""
 
 
 _own = _Own()
@@ -54,16 +69,17 @@ def work(name: str, parent: int | None = None) -> None:
     from . import delivery  # Not needed by an app that only keeps a worker.
 
     _own.name = name
-    folders.runs().mkdir(parents=True, exist_ok=True)
+    Limits.from_environment()  # What is amiss there is said at once.
+    folders.check_writable(folders.runs(), logs())
+    queue = delivery.queue()
     try:
         with _worker_lock(name).acquire(blocking=False):
-            # What waits is delivered again: a message may have been lost, the run is not.
-            delivery.pending()
             for grave in folders.runs().glob(f"{runs.GRAVE}*"):  # Of one that was killed meanwhile.
                 shutil.rmtree(grave, ignore_errors=True)
             threading.Thread(target=_keep_delivering, args=(parent,), daemon=True).start()
             adopt(name)
-            delivery.queue().create_consumer(
+            _await_queue()
+            queue.create_consumer(
                 workers=1, periodic=False, max_delay=1.0, check_worker_health=False
             ).run()
     except Timeout as error:
@@ -74,14 +90,22 @@ def train_next(run_id: str) -> None:
     """Trains what waits: the run with the smallest ticket that no other worker has.
 
     That is the named one, unless messages were lost and sent again; nothing when none waits.
+    Raises JobError for limits that are none, before anything is started.
     """
+    Limits.from_environment()
     for run in waiting():
         try:
-            # Longer than it takes to see whether it is claimed.
             with runs.claim(run.path).acquire(timeout=0.3) as claim:
-                if run.path.exists() and run.status().state == "waiting":
-                    _attend(run.path, _spawn(run, claim))
-                    return
+                if not run.path.exists() or run.status().state != "waiting":
+                    continue
+                process = _spawn(run, claim)
+                try:
+                    _attend(run.path, process)
+                except BaseException:
+                    # The claim ends here: another trainer would be let in beside this one.
+                    _end(process)
+                    raise
+                return
         except (Timeout, RunError, OSError) as error:
             # Another worker has it, or it was deleted just now, or is damaged: the others wait on.
             log.info("%s is not trained here: %s", run.id, error)
@@ -91,10 +115,10 @@ def train_next(run_id: str) -> None:
 def adopt(name: str) -> None:
     """Waits for the training that an earlier worker of this name left behind."""
     for path in folders.runs().glob("*/trainer.json"):
-        trainer = _read(path)
+        left = trainer(path.parent)
         try:
-            if trainer and trainer["worker"] == name and runs.is_claimed(path.parent):
-                log.info("%s goes on in process %s", path.parent.name, trainer["pid"])
+            if left and left["worker"] == name and runs.is_claimed(path.parent):
+                log.info("%s goes on in process %s", path.parent.name, left["pid"])
                 _attend(path.parent, None)
         except RunError as error:
             log.warning("%s", error)
@@ -110,11 +134,19 @@ def supervise() -> None:
         while True:
             try:
                 keep_worker()
-            except OSError as error:  # A full disk, say: there may be room in a moment.
-                log.error("no worker could be started: %s", error)
+                _own.trouble = ""
+            except (GenmodelsError, OSError) as error:  # There may be room in a moment.
+                if str(error) != _own.trouble:
+                    log.error("no worker could be started: %s", error)
+                _own.trouble = str(error)
             time.sleep(KEEP_SECONDS)
 
     threading.Thread(target=keep, daemon=True, name="genmodels worker").start()
+
+
+def trouble() -> str:
+    """Why the app's worker cannot be started; empty where it can."""
+    return _own.trouble
 
 
 def keep_worker() -> None:
@@ -122,17 +154,15 @@ def keep_worker() -> None:
     with _supervising:
         if any(child.poll() is None for child in _children):
             return
-        folders.runs().mkdir(parents=True, exist_ok=True)
-        try:
-            with _worker_lock(EMBEDDED).acquire(blocking=False):
-                pass
-        except Timeout:
+        if _worker_lock(EMBEDDED).is_held():
             return
+        check_places()
         options = [f"--name={EMBEDDED}", f"--parent={os.getpid()}"]
         with _log("worker").open("ab") as file:
             child = subprocess.Popen(
                 [sys.executable, "-m", "genmodels.jobs", *options],
                 cwd=folders.REPOSITORY,
+                env=folders.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
@@ -153,9 +183,22 @@ def _keep_delivering(parent: int | None) -> None:
                     delivery.send(run.id)
             if parent and os.getppid() != parent and not queue and not _own.busy.is_set():
                 os.kill(os.getpid(), signal.SIGTERM)
-        except GenmodelsError as error:
+        except (GenmodelsError, OSError) as error:  # Whatever it is, it may be over in a moment.
             log.warning("%s", error)
         time.sleep(KEEP_SECONDS)
+
+
+def _await_queue() -> None:
+    """Until the queue answers: its Redis may be started after the worker."""
+    from . import delivery
+
+    while True:
+        try:
+            delivery.pending()
+            return
+        except JobError as error:
+            log.warning("%s This worker tries again.", error)
+            time.sleep(KEEP_SECONDS)
 
 
 def _is_taken(run: runs.Run) -> bool:
@@ -166,26 +209,31 @@ def _is_taken(run: runs.Run) -> bool:
         return True
 
 
-def _spawn(run: runs.Run, claim: BaseFileLock) -> subprocess.Popen:
+def _spawn(run: runs.Run, claim: Lock) -> subprocess.Popen:
     name = run.info["recipe_name"] or ""  # Of no recipe the trainer says so.
     command = [sys.executable, str(folders.REPOSITORY / "train.py"), name]
     inherited = claim._context.lock_file_fd
     assert inherited is not None
-    with _log(run.id).open("ab") as file:
-        process = subprocess.Popen(
-            [*command, "--resume", f"--run-dir={run.path}"],
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            pass_fds=[inherited],
-        )
-    trainer = {"worker": _own.name, "pid": process.pid, "host": platform.node()}
+    before = trainer(run.path) or {}
+    process = None
     try:
-        runs.write_json(run.path / "trainer.json", trainer)
-    except BaseException:  # Nobody would look after it.
-        process.kill()
-        process.wait()
+        with _log(run.id).open("wb") as file:  # What was said of an earlier start is no reason now.
+            process = subprocess.Popen(
+                [*command, "--resume", f"--run-dir={run.path}"],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=[inherited],
+            )
+        now = {"worker": _own.name, "pid": process.pid, "host": platform.node()}
+        now["seconds"] = before.get("seconds", 0.0)
+        runs.write_json(run.path / "trainer.json", now)
+    except BaseException as error:
+        if process:  # Nobody would look after it.
+            _end(process)
+        if isinstance(error, OSError):  # Else it would wait for ever, and nobody knew why.
+            _fail(run, f"the training could not be started ({error}); mend that, then resume it")
         raise
     return process
 
@@ -195,46 +243,92 @@ def _attend(folder: Path, process: subprocess.Popen | None) -> None:
 
     `process` is None for one that another worker started.
     """
-    trainer = _read(folder / "trainer.json")
-    pid = process.pid if process else trainer["pid"] if trainer else None
-    latest = time.monotonic() + 60 * Limits.from_environment().minutes
+    minutes = Limits.from_environment().minutes
+    known = trainer(folder)
+    pid = process.pid if process else known["pid"] if known else None
+    # The limit is that of a training, however often it was resumed.
+    before = known.get("seconds", 0.0) if known else 0.0
+    begun = noted = time.monotonic()
     signals = [signal.SIGTERM, signal.SIGKILL]
     asked = None
     _own.busy.set()
     try:
         while process.poll() is None if process else runs.is_claimed(folder):
             now = time.monotonic()
-            if now > latest and asked is None:
-                minutes = Limits.from_environment().minutes
-                runs.request_stop(folder, f"stopped at the limit of {minutes:,} minutes")
-            if asked is None and (folder / "stop").exists():
-                asked = now
+            seconds = before + now - begun
+            try:
+                if asked is None and (folder / "stop").exists():
+                    asked = now
+                if asked is None and seconds > 60 * minutes:
+                    asked = now
+                    runs.request_stop(folder, f"stopped at the limit of {minutes:,} minutes")
+                if now > noted + NOTED_EVERY:
+                    noted = now
+                    _note(folder, seconds)
+            except OSError as error:  # A full disk, say; a trainer is never left alone over it.
+                log.warning("%s: %s", folder.name, error)
             if asked is not None and signals and now > asked + GRACE_SECONDS:
                 asked = now
                 _signal(pid, signals.pop(0))
             time.sleep(POLL_SECONDS)
         if folder.exists():
-            _settle(folder)
+            _note(folder, before + time.monotonic() - begun)
+            _settle(folder, process.returncode if process else None)
     finally:
         _own.busy.clear()
 
 
-def _settle(folder: Path) -> None:
-    """Gives a run an end whose trainer ended before it could write one."""
+def _note(folder: Path, seconds: float) -> None:
+    """Keeps how long a run was trained, in all."""
+    known = trainer(folder)
+    if known and (folder / "recipe.json").exists():  # It may be being deleted.
+        plain = {**known, "seconds": round(seconds, 1)}
+        runs.write_json(folder / "trainer.json", plain, durable=False)
+
+
+def _settle(folder: Path, code: int | None = None) -> None:
+    """Gives a run an end whose trainer ended before it could write one.
+
+    `code` is the trainer's exit status, where that is known.
+    """
     run = runs.open_run(folder)
     status = run.status()
+    asked = runs.stop_request(folder)
+    killed = _ending(code) if code is not None and code < 0 and not asked else ""
+    if status.state == "stopped" and status.reason == runs.UNEXPECTED and killed:
+        runs.write_status(folder, dataclasses.replace(status, reason=killed))
     if status.state != "waiting":
         return
-    ended = partial(runs.Status, epoch=status.epoch, epochs=status.epochs)
-    asked = runs.stop_request(folder)
     if asked:
-        runs.write_status(folder, ended("stopped", asked))
+        ended = runs.Status("stopped", asked, epoch=status.epoch, epochs=status.epochs)
+        runs.write_status(folder, ended)
         return
     log_file = _log(run.id)
     said = log_file.read_text("utf-8", errors="replace").split("\n") if log_file.exists() else []
     last = next((line for line in reversed(said) if line.strip()), "it said nothing")
-    reason = f"the training ended at once: {last.removeprefix('train.py: ')}"
-    runs.write_status(folder, ended("failed", reason))
+    _fail(run, killed or f"the training ended at once: {last.removeprefix('train.py: ')}")
+
+
+def _ending(code: int) -> str:
+    """How a signal ended a trainer, in a sentence; `code` is the signal's number below zero."""
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    meaning = ENDINGS.get(name, "something outside the app ended it")
+    return f"the training was killed by {name}: {meaning}"
+
+
+def _fail(run: runs.Run, reason: str) -> None:
+    status = run.status()
+    ended = runs.Status("failed", reason, epoch=status.epoch, epochs=status.epochs)
+    runs.write_status(run.path, ended)
+
+
+def _end(process: subprocess.Popen) -> None:
+    """Ends a trainer that nobody would look after."""
+    _signal(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _signal(pid: int | None, number: signal.Signals) -> None:
@@ -243,19 +337,10 @@ def _signal(pid: int | None, number: signal.Signals) -> None:
             os.killpg(pid, number)
 
 
-def _worker_lock(name: str) -> FileLock:
-    return FileLock(folders.runs() / f".worker-{name}.lock")
+def _worker_lock(name: str) -> Lock:
+    return Lock(folders.runs() / f".worker-{name}.lock")
 
 
 def _log(name: str) -> Path:
-    path = folders.cache() / "logs" / f"{name}.log"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
-
-
-def _read(path: Path) -> dict | None:
-    """Who trains a run; None where that cannot be told."""
-    try:
-        return shapes.parse(path.read_bytes(), shapes.Trainer)
-    except (OSError, ValueError):
-        return None
+    logs().mkdir(parents=True, exist_ok=True)
+    return logs() / f"{name}.log"

@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 import pandas as pd
 import streamlit as st
 import torch
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from torch import Tensor
 
 from .. import data, evaluation, folders, pictures, weights
 from ..data import Images
 from ..errors import GenmodelsError
 from ..evaluation import neighbours
+from ..locks import Lock
 from ..runs import Run
 from . import shared
 from .training_view import duration
@@ -86,9 +87,9 @@ def progress_bar() -> Callable[[str, int, int], None]:
 
 def compute(run: Run, kind: str, samples: int) -> None:
     """Measures a run into the cache, with progress; any press of a button stops it."""
-    folders.cache().mkdir(parents=True, exist_ok=True)
+    folders.check_writable(folders.cache())
     try:
-        with FileLock(folders.cache() / "evaluation.lock", blocking=False):
+        with Lock(folders.cache() / "evaluation.lock").acquire(blocking=False):
             st.button("Stop", icon=":material/stop:")
             entries = evaluation.evaluate(run, kind, samples=samples, progress=progress_bar())  # pyright: ignore[reportArgumentType]
             evaluation.save_to_cache(entries)

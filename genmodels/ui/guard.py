@@ -116,7 +116,8 @@ def policy(page: bytes = b"") -> str:
     inline = re.findall(rb"<script>(.*?)</script>", page, re.DOTALL)
     hashes = (base64.b64encode(hashlib.sha256(script).digest()).decode() for script in inline)
     scripts = "".join(f" 'sha256-{digest}'" for digest in hashes)
-    embedders = "".join(f" {origin}" for origin in os.environ.get("GENMODELS_EMBED", "").split())
+    origins = os.environ.get("GENMODELS_EMBED", "").replace(",", " ").split()
+    embedders = "".join(f" {origin}" for origin in origins)
     return POLICY.format(scripts=scripts, embedders=embedders)
 
 

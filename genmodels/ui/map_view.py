@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 import torch
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from torch import Tensor
 
 from .. import folders, latent, pictures, tsne, weights
 from ..latent import FARTHEST, LatentError, Plane
+from ..locks import Lock
 from ..posteriors import Stored
 from ..runs import Run
 from . import shared
@@ -255,14 +256,14 @@ def points_csv(points: Tensor, stored: Stored) -> bytes:
 
 def compute_tsne(run: Run) -> None:
     """t-SNE into the cache, one at a time, with progress; any press of a button stops it."""
-    folders.cache().mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folders.cache() / "tsne.lock", timeout=1)
+    folders.check_writable(folders.cache())
+    lock = Lock(folders.cache() / "tsne.lock")
     st.button("Stop", icon=":material/stop:")
     progress = progress_bar()
     while not lock.is_locked:
         progress("Another t-SNE is being computed, this one is next", 0, 1)
         with contextlib.suppress(Timeout):
-            lock.acquire()
+            lock.acquire(timeout=1)
     try:
         if tsne.read(run) is None:
             with contextlib.closing(tsne.steps(run)) as steps:

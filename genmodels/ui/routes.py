@@ -22,7 +22,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .. import runs
-from ..errors import RunError
+from ..errors import GenmodelsError, RunError
 from ..recipes import LatentRecipe
 from . import guard, runtime, visitor
 
@@ -103,7 +103,7 @@ async def serve_decoder(request: Request) -> Response:
     try:
         # A thread of its own kind: a class that waits for one export holds up nothing else.
         version, path = await to_thread.run_sync(_decoder_file, run_id, limiter=_exports)
-    except RunError as error:
+    except GenmodelsError as error:
         return _not_found(str(error))
     except FileNotFoundError:
         return _not_found(f"The run {run_id!r} was deleted just now.")

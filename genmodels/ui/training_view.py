@@ -4,8 +4,9 @@ import streamlit as st
 
 from .. import figures, jobs, pictures, runs
 from ..errors import RunError
+from ..jobs import worker
 from ..recipes import RECIPES, field_types
-from ..runs import Run, Status
+from ..runs import Damaged, Run, Status
 from ..variations import VARIATIONS
 from . import shared, shell, visitor
 from .permission import is_teacher
@@ -22,7 +23,7 @@ def places() -> list[jobs.Place]:
     return jobs.places()
 
 
-def is_mine(run: Run) -> bool:
+def is_mine(run: Run | Damaged) -> bool:
     """Whether this person may stop, resume, delete and rename the run."""
     return jobs.control(run, key=visitor.key(), teacher=is_teacher())
 
@@ -56,6 +57,17 @@ def watch(run: Run, allowed: bool) -> None:
     """Shows a run; while it waits or trains, again every second."""
     state = run.status().state
     st.fragment(_view, run_every=1.0 if state in ACTIVE else None)(run.id, allowed, state)
+
+
+def damaged_runs(damaged: list[Damaged], allowed: bool) -> None:
+    """Own runs that cannot be shown: why, and a button that deletes each."""
+    for run in damaged:
+        if not jobs.is_own(run):
+            continue
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.warning(f"**{plain(run.id)}**: {plain(run.reason)}", icon=":material/warning:")
+            if allowed and is_mine(run):
+                _delete(run)
 
 
 def queue_table() -> None:
@@ -95,8 +107,9 @@ def _view(run_id: str, allowed: bool, state: str) -> None:
         st.rerun()  # The whole page: other buttons, another pace.
     st.subheader(plain(run.title), anchor=False)
     _say(run, status)
-    metrics = run.metrics()
-    picture = shared.last_picture(run, rows=8)
+    metrics, picture = run.metrics(), None
+    with shell.mistakes_in_place():  # A damaged picture hides nothing else.
+        picture = shared.last_picture(run, rows=8)
     if picture or any(line["epoch"] for line in metrics):
         left, middle, right = st.columns([2, 1, 1])
         with left:
@@ -172,13 +185,7 @@ def _controls(run: Run, status: Status, mine: bool) -> None:
                         jobs.retitle(run, title)
                         st.rerun()
             if not active:
-                with st.popover("Delete", icon=":material/delete:"):
-                    st.markdown("Its weights, curves and samples go for good.")
-                    if st.button("Delete for good", key="delete", type="primary"):
-                        with shell.mistakes_in_place():
-                            jobs.delete(run)
-                            st.session_state.pop("run", None)
-                            st.rerun()
+                _delete(run)
         if run.metrics():
             compared = [run.info["parent"]] if run.info.get("parent") else []
             st.page_link(
@@ -188,6 +195,18 @@ def _controls(run: Run, status: Status, mine: bool) -> None:
             )
         if any(run.path.glob("*.safetensors")):
             st.page_link(shell.page("sample"), label="Sample", query_params={"model": run.id})
+
+
+def _delete(run: Run | Damaged) -> None:
+    with st.popover("Delete", icon=":material/delete:"):
+        st.markdown("This permanently deletes its weights, curves and samples.")
+        key = "delete" if isinstance(run, Run) else f"delete-{run.id}"
+        if st.button("Delete for good", key=key, type="primary"):
+            with shell.mistakes_in_place():
+                jobs.delete(run)
+                if isinstance(run, Run):
+                    st.session_state.pop("run", None)
+                st.rerun()
 
 
 def duplicate(run: Run) -> None:
@@ -205,6 +224,8 @@ def _say(run: Run, status: Status) -> None:
         place = next((place for place in places() if place.run.id == run.id), None)
         if place is None or runs.is_claimed(run.path):
             st.progress(0.0, "Starting")
+        elif trouble := worker.trouble():
+            st.error(f"Trainings can't start: {plain(trouble)}", icon=":material/error:")
         else:
             about = _about(place.seconds_until_start)
             st.info(f"Place {place.number} in the queue · starts in about {about}")
