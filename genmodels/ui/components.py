@@ -106,6 +106,7 @@ PARTS = {
     "lesson_gan": ["decoder.js", "formulas.js", "lesson.js"],
     "lesson_vae": ["decoder.js", "formulas.js", "lesson.js"],
     "tour": [],
+    "arrive": [],
     "playground": ["network.js", "distributions.js", "learners.js", "scenes.js"],
 }
 """Of each component, what its script is made of beside shared.js and its own file."""
@@ -138,6 +139,7 @@ _curves = component(
 )
 _traversals = component("genmodels_traversals", js=script("traversals"), css=style("traversals"))
 _tour = component("genmodels_tour", js=script("tour"), css=style("tour"))
+_arrive = component("genmodels_arrive", js=script("arrive"))
 _latent_map = component("genmodels_latent_map", js=script("map"), css=style("map"))
 _playground = component("genmodels_playground", js=script("playground"), css=style("playground"))
 _lessons = {
@@ -152,6 +154,11 @@ def tour_invitation(text: str) -> bool:
     """Asks whether one wants the tour, unless this browser was asked before; then a small button
     is left. True once it was pressed."""
     return bool(_tour(key="tour-invitation", data={"text": text}, on_start_change=_nothing).start)
+
+
+def arrive(token: int, key: str) -> None:
+    """A place in the page that comes into view when `token` changes."""
+    _arrive(key=key, data={"token": token})
 
 
 def player(

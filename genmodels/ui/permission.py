@@ -23,6 +23,15 @@ def may_compute() -> bool:
     return False
 
 
+def why_not() -> str:
+    """Why this person may not start work, for what is grey then; empty where they may."""
+    permission = limits.permission()
+    if permission == "off":
+        return "Training and measuring are switched off on this server."
+    signed_in = permission == "open" or st.session_state.get("permitted")
+    return "" if signed_in else "Enter the passcode at the top of the page first."
+
+
 def is_teacher() -> bool:
     """Whether the teacher's passcode was given in this session."""
     return bool(st.session_state.get("teacher"))
