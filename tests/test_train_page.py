@@ -107,3 +107,44 @@ def test_a_duplicate_has_the_settings_of_its_run_and_only_it_has_a_parent(
     )
     assert own(runs_folder)[1].info["parent"] is None
     assert page.traffic.trouble == []
+
+
+def test_wrong_passcodes_lock_out_nobody_else_and_who_is_signed_in_stays_so(
+    browser, page, tmp_path, runs_folder
+):
+    places = {"runs": str(runs_folder), "data": "nowhere", "cache": str(tmp_path / "cache")}
+    places |= {"training": "passcode", "passcode": "class", "teacher_passcode": "chalk"}
+    with serving(tmp_path, folders.REPOSITORY / "app.py", places) as address:
+        open_page(page, f"{address}/train", "text=Break it")
+        field = page.get_by_label("Passcode", exact=True)
+        start = page.get_by_role("button", name="Start training")
+        locked = page.get_by_text(re.compile("wait a minute", re.IGNORECASE))
+        answer = page.get_by_text("Wrong passcode").or_(locked)
+        for number in range(40):  # Of two that are typed quickly, the app may see the second only.
+            field.fill(f"guess {number}")
+            field.press("Enter")
+            expect(answer).to_be_visible()
+            if locked.is_visible():
+                break
+            page.wait_for_timeout(200)
+        expect(locked).to_be_visible()
+        expect(start).to_be_disabled()  # The page goes on below.
+        start.hover(force=True)
+        expect(page.get_by_text("Enter the passcode at the top of the page")).to_be_visible()
+
+        teacher = browser.new_context().new_page()
+        open_page(teacher, f"{address}/train", "text=Break it")
+        teacher.get_by_role("button", name="Teacher").click()
+        teacher.get_by_label("Teacher's passcode").fill("chalk")
+        teacher.get_by_label("Teacher's passcode").press("Enter")
+        start = teacher.get_by_role("button", name="Start training")
+        expect(start).to_be_enabled()
+        open_page(teacher, f"{address}/train", "text=Break it")
+        expect(start).to_be_enabled()
+        teacher.get_by_role("button", name="Teacher").click()
+        teacher.get_by_role("button", name="Sign out").click()
+        expect(start).to_be_disabled()
+        open_page(teacher, f"{address}/train", "text=Break it")
+        expect(start).to_be_disabled()
+        teacher.context.close()
+        assert page.traffic.trouble == []
