@@ -328,11 +328,12 @@ def curves(
     label: str,
     key: str,
     log: bool = False,
+    name: str = "learning-curves",
 ) -> None:
     """A chart over epochs with a cursor, and below it what each run drew at that moment.
 
     Colours, fonts and grid that the figure leaves open follow the theme. `log` makes the
-    vertical axes logarithmic.
+    vertical axes logarithmic. `name` is that of the files that the chart is saved as.
 
         urls = routes.sample_urls(run)
         stops = [[seen, seen / per_epoch, url] for seen, url in urls.items()]
@@ -341,7 +342,8 @@ def curves(
             runs=[{"id": run.id, "title": run.title, "shape": [1, 28, 28], "stops": stops}],
         )
     """
-    data = curves_data(figure=figure, runs=runs, label=label, log=log, plotly=routes.plotly_url())
+    plotly_url = routes.plotly_url()
+    data = curves_data(figure=figure, runs=runs, label=label, log=log, plotly=plotly_url, name=name)
     _curves(key=key, data=data)
 
 
@@ -352,6 +354,7 @@ def curves_data(
     label: str,
     plotly: str,
     log: bool = False,
+    name: str = "learning-curves",
 ) -> dict[str, Any]:
     """What curves.js shows; see `curves`. `plotly` is the address of plotly.js."""
     figure = go.Figure(figure)
@@ -365,6 +368,7 @@ def curves_data(
         "label": label,
         "log": log,
         "plotly": plotly,
+        "name": name,
     }
 
 
