@@ -15,6 +15,8 @@ from genmodels import figures, folders, pictures, runs
 from genmodels.ui import curves_view, navigation, shell
 
 MOMENTS = 201
+DRAWN = """canvas => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height)
+    .data.some((value, index) => index % 4 < 3 && value > 0)"""
 
 
 @pytest.fixture
@@ -47,6 +49,14 @@ def test_curves_are_chosen_saved_and_scrubbed(page, server):
     # Side by side it says in what they differ, and the chart is saved under what it shows.
     open_page(page, f"{server}/curves?runs=vae-mnist&runs=long&log=true", ".main-svg")
     expect(page.get_by_text("What differs")).to_be_visible()
+    # The one that ended long before the other shows its last pictures.
+    for number in (0, 1):
+        canvas = page.locator(".genmodels-sample canvas").nth(number)
+        for _ in range(100):
+            if canvas.evaluate(DRAWN):
+                break
+            page.wait_for_timeout(100)
+        assert canvas.evaluate(DRAWN), number
     for ending, begin in (("svg", b"<svg"), ("png", b"\x89PNG")):
         button = page.get_by_role("button", name=f"Save the chart as {ending.upper()}")
         with page.expect_download() as saved:

@@ -56,10 +56,13 @@ function buildCurves(place) {
     slider.input.setAttribute("aria-valuetext", `${inWords(epoch)}, ${place}`);
     chart.moveTo(epoch);
     paint();
-    const away = new Map(epochs.map((at, index) => [at, Math.abs(index - slider.index)]));
-    const stops = runs.flatMap((run) => run.stops);
-    stops.sort((a, b) => away.get(a[1]) - away.get(b[1]));
-    loader.want(stops.slice(0, NEAR).map((stop) => stop[2]));
+    // Of each run those around the one that it shows: it may have ended long before the others.
+    const near = runs.flatMap((run) => {
+      const shownAt = stopAt(run, epoch);
+      const stops = run.stops.map(([, , url], index) => [Math.abs(index - shownAt), url]);
+      return stops.sort((a, b) => a[0] - b[0]).slice(0, Math.ceil(NEAR / runs.length));
+    });
+    loader.want(near.sort((a, b) => a[0] - b[0]).map(([, url]) => url));
   }
 
   function advance() {

@@ -51,6 +51,12 @@ function pictureLoader(arrived) {
   };
 }
 
+/** The number of a run's latest stop not later than the cursor; a hair of room for rounding. */
+function stopAt(run, epoch) {
+  const later = run.stops.findIndex((stop) => stop[1] > epoch + 1e-9);
+  return Math.max(0, (later < 0 ? run.stops.length : later) - 1);
+}
+
 /** One run's picture and its caption. */
 function sampleCard() {
   const canvas = el("canvas", { role: "img" });
@@ -64,9 +70,7 @@ function sampleCard() {
   return {
     node,
     show(run, epoch, loader) {
-      // The latest one not later than the cursor; a hair of room for rounding.
-      const later = run.stops.findIndex((stop) => stop[1] > epoch + 1e-9);
-      const index = Math.max(0, (later < 0 ? run.stops.length : later) - 1);
+      const index = stopAt(run, epoch);
       const near = run.stops
         .map((stop, at) => [Math.abs(at - index), loader.get(stop[2])])
         .filter(([, image]) => image)
