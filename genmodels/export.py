@@ -202,6 +202,7 @@ def _curves(run: Run, place: str, version: str) -> dict[str, Any]:
             runs=shown,
             label=f"{title} over the epochs",
             plotly=PLOTLY,
+            name=curves_view.file_name(run.id, name),
         )
         for name, title in titles.items()
     }

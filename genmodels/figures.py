@@ -62,7 +62,7 @@ def quantities(metrics: list[dict[str, Any]]) -> list[str]:
 
 
 def learning_curves(curves: list[tuple[Run, list[dict[str, Any]]]], quantity: str) -> go.Figure:
-    """One quantity over the epochs: a colour per run, train dashed and val drawn through."""
+    """One quantity over the epochs: a colour per run, training dashed and held-out solid."""
     figure = go.Figure()
     for (run, metrics), colour in zip(curves, COLOURS, strict=False):
         for split, dash in (("train", "dash"), ("val", "solid")):
@@ -82,6 +82,18 @@ def learning_curves(curves: list[tuple[Run, list[dict[str, Any]]]], quantity: st
     figure.update_xaxes(title="Epoch", rangemode="tozero")
     figure.update_yaxes(title=TITLES.get(quantity, quantity))
     return figure
+
+
+def not_logarithmic(curves: list[tuple[Run, list[dict[str, Any]]]], quantity: str) -> str:
+    """Why a quantity cannot have a logarithmic axis; empty where it can."""
+    for run, metrics in curves:
+        low = min((line[quantity] for line in metrics if quantity in line), default=1.0)
+        if not low > 0:
+            return (
+                f"A logarithmic axis shows values above 0 only, and those of {run.title} go down "
+                f"to {low:.3g}."
+            )
+    return ""
 
 
 def by_count(entry: dict[str, Any]) -> go.Figure:

@@ -512,6 +512,16 @@ def _problem(value: Any, kind: Any, low: Any, high: Any) -> str | None:
     return None
 
 
+def differences(first: Recipe, second: Recipe) -> dict[str, tuple[Any, Any]]:
+    """The fields in which two recipes differ, with both values; None for a field one lacks."""
+    fields = {**field_types(type(first)), **field_types(type(second))}
+    pairs = {
+        name: (getattr(first, name, None), getattr(second, name, None))
+        for name in ("family", *fields)
+    }
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
 def to_json(recipe: Recipe) -> dict[str, Any]:
     """The recipe as plain types, for recipe.json."""
     return {"family": recipe.family, **dataclasses.asdict(recipe)}

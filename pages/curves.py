@@ -4,32 +4,41 @@ import pandas as pd
 import streamlit as st
 
 from genmodels import figures
-from genmodels.ui import curves_view, shared
+from genmodels.ui import curves_view, settings_view, shared
 
 shared.heading(
     "Learning curves",
     "Drag the slider under the chart: the same 64 latents, decoded as the model was at that "
-    "moment. Most is learnt within the first epoch. Dashed: training images; drawn through: "
-    "held-out ones.",
+    "moment. Most is learnt within the first epoch. Dashed lines: training images. Solid lines: "
+    "held-out images.",
 )
-offered = [run for run in shared.gallery()[0] if run.metrics()]
-if not offered:
-    shared.empty("No run has learning curves yet. Train a model, or restore checkpoints/.")
-by_id = {run.id: run for run in offered}
-chosen = st.multiselect(
-    "Runs",
-    list(by_id),
-    default=[offered[0].id],
-    max_selections=len(figures.COLOURS),
-    key="runs",
-    bind="query-params",
-)
-if not chosen:
-    shared.empty("Choose a run to see its curves.")
-curves = [(by_id[run_id], by_id[run_id].metrics()) for run_id in chosen]
-curves_view.show(curves)
-table = pd.DataFrame([{"run": run.id, **line} for run, metrics in curves for line in metrics])
-with st.expander("The numbers behind it"):
-    st.dataframe(table, hide_index=True)
-shared.downloads(("CSV", "learning-curves.csv", table.to_csv(index=False).encode()))
-curves_view.ablations()
+by_id = {run.id: run for run in shared.gallery()[0] if run.metrics()}
+chosen = []
+if not by_id:
+    st.info(
+        "No run has learning curves yet. Train a model, or restore checkpoints/.",
+        icon=":material/info:",
+    )
+else:
+    chosen = st.multiselect(
+        "Runs",
+        list(by_id),
+        default=[next(iter(by_id))],
+        max_selections=len(figures.COLOURS),
+        key="runs",
+        bind="query-params",
+    )
+    if not chosen:
+        st.info("Choose a run to see its curves.", icon=":material/info:")
+if chosen:
+    runs = [by_id[run_id] for run_id in chosen]
+    curves = [(run, run.metrics()) for run in runs]
+    curves_view.show(curves)
+    if len(runs) > 1:
+        settings_view.show_differences(runs)
+    with st.expander("All settings"):
+        st.dataframe(settings_view.table(runs, only_different=False), hide_index=True)
+    with st.expander("The numbers behind it"):
+        lines = [{"run": run.id, **line} for run, metrics in curves for line in metrics]
+        st.dataframe(pd.DataFrame(lines), hide_index=True)
+    curves_view.ablations()

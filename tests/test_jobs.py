@@ -31,6 +31,7 @@ def places(runs_folder, cache_folder, synthetic_data, monkeypatch):
     monkeypatch.setenv("GENMODELS_DATA", str(synthetic_data))
     monkeypatch.delenv("GENMODELS_REDIS_URL", raising=False)
     limits._wrong.clear()
+    limits._signed_in.clear()
 
 
 def wait(condition: Callable[[], object], seconds: float = 90) -> None:
@@ -490,10 +491,38 @@ class TestPasscodes:
         assert jobs.passcode_matches("class") and jobs.passcode_matches("chalk")
         assert jobs.teacher_matches("chalk") and not jobs.teacher_matches("class")
 
-    def test_attempts_are_limited(self, monkeypatch):
+    def test_attempts_of_a_person_are_limited_and_lock_out_nobody_else(self, monkeypatch):
         monkeypatch.setenv("GENMODELS_PASSCODE", "class")
         for _ in range(limits.ATTEMPTS):
-            assert not jobs.passcode_matches("guess")
-            limits.count_wrong_attempt()
-        with pytest.raises(jobs.JobError, match="wait a minute"):
-            jobs.passcode_matches("class")
+            assert not limits.sign_in("mallory", "guess", "class")
+        with pytest.raises(jobs.JobError, match="Wait a minute"):
+            limits.sign_in("mallory", "class", "class")
+        assert limits.sign_in("alice", "class", "class")
+        assert (limits.signed_in("mallory"), limits.signed_in("alice")) == ("", "class")
+        monkeypatch.setattr(limits.time, "monotonic", lambda now=time.monotonic: now() + 61)
+        assert limits.sign_in("mallory", "class", "class")
+
+    def test_who_guesses_under_many_keys_is_slowed_down_and_locks_out_nobody(self, monkeypatch):
+        monkeypatch.setenv("GENMODELS_PASSCODE", "class")
+        monkeypatch.setenv("GENMODELS_TEACHER_PASSCODE", "chalk")
+        slept: list[float] = []
+        monkeypatch.setattr(limits.time, "sleep", slept.append)
+        for number in range(limits.ALL_ATTEMPTS + 200):
+            assert not limits.sign_in(f"mallory {number}", "guess", "class")
+        assert slept[: limits.ALL_ATTEMPTS] == [0] * limits.ALL_ATTEMPTS
+        assert slept[-1] == limits.LONGEST_WAIT and sorted(slept) == slept
+        assert limits.sign_in("teacher", "chalk", "teacher")
+        assert limits.signed_in("teacher") == "teacher"
+
+    def test_who_is_not_seen_for_long_or_signs_out_is_signed_in_no_more(self, monkeypatch):
+        monkeypatch.setenv("GENMODELS_TEACHER_PASSCODE", "chalk")
+        assert not limits.sign_in("a", "class", "teacher")
+        ahead = 0.0
+        monkeypatch.setattr(limits.time, "monotonic", lambda now=time.monotonic: now() + ahead)
+        assert limits.sign_in("a", "chalk", "teacher") and limits.sign_in("b", "chalk", "class")
+        for _ in range(3):
+            ahead += limits.SIGNED_IN - 10
+            assert limits.signed_in("a") == "teacher"
+        assert limits.signed_in("b") == ""
+        limits.sign_out("a")
+        assert limits.signed_in("a") == ""

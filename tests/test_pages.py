@@ -125,11 +125,11 @@ def test_a_wrong_passcode_opens_nothing(app, monkeypatch):
     monkeypatch.setenv("GENMODELS_TRAINING", "passcode")
     monkeypatch.setenv("GENMODELS_PASSCODE", "four words are better")
     open_page(app, "train")
-    app.text_input(key="passcode").set_value("four").run()
+    app.text_input(key="class-passcode").set_value("four").run()
     start = next(button for button in app.button if button.label == "Start training")
-    assert "not the passcode" in texts(app)
+    assert "Wrong passcode" in texts(app)
     assert start.disabled
-    app.text_input(key="passcode").set_value("four words are better").run()
+    app.text_input(key="class-passcode").set_value("four words are better").run()
     start = next(button for button in app.button if button.label == "Start training")
     assert not start.disabled
 

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import os
+import threading
 import time
 from collections import deque
 from dataclasses import dataclass, fields
@@ -13,8 +14,20 @@ from ..errors import GenmodelsError
 from ..recipes import Recipe
 
 ATTEMPTS = 10
-"""Wrong passcodes a minute, of everybody together, from which on none is looked at."""
-_wrong: deque[float] = deque(maxlen=ATTEMPTS)
+"""Wrong passcodes a minute, of one person, from which on none of theirs is looked at."""
+ALL_ATTEMPTS = 40
+"""Of everybody together, from which on every answer waits: whoever knows the passcode gets in all
+the same, and who guesses under many keys at once is slowed down."""
+WAIT, LONGEST_WAIT = 0.1, 10.0
+"""Seconds: for each wrong one above that, and in all."""
+SIGNED_IN = 7200
+"""Seconds for which a person stays signed in who does not look at a page meanwhile."""
+MOST_SIGNED_IN = 5000
+_wrong: deque[tuple[float, str]] = deque(maxlen=10_000)
+"""When, and the hash of whose key."""
+_signed_in: dict[str, tuple[float, str]] = {}
+"""By the hash of a key: when the person was last seen, and as what; who was just seen is last."""
+_watch = threading.Lock()
 
 
 class JobError(GenmodelsError):
@@ -37,7 +50,7 @@ def redis_url() -> str | None:
 
 
 def passcode_matches(text: str) -> bool:
-    """Whether it is the class's passcode, or the teacher's. Raises JobError as `_matches` does."""
+    """Whether it is the class's passcode, or the teacher's."""
     return _matches(text, "GENMODELS_PASSCODE") or teacher_matches(text)
 
 
@@ -50,15 +63,53 @@ def has_teacher() -> bool:
     return bool(os.environ.get("GENMODELS_TEACHER_PASSCODE"))
 
 
-def count_wrong_attempt() -> None:
-    """To be called when a passcode that a person typed matched nothing."""
-    _wrong.append(time.monotonic())
+def sign_in(key: str, text: str, role: Literal["class", "teacher"]) -> bool:
+    """Whether it is the passcode of that role, or the teacher's. If so, the person of that key is
+    signed in, also after a reload; without a word for two hours they are no more.
+
+    Raises JobError after too many wrong ones of theirs. After too many of everybody it takes
+    some seconds.
+    """
+    who, now = hashed(key), time.monotonic()
+    with _watch:
+        while _wrong and now - _wrong[0][0] > 60:
+            _wrong.popleft()
+        if sum(other == who for _, other in _wrong) >= ATTEMPTS:
+            raise JobError("you tried too many wrong passcodes. Wait a minute, then try again.")
+        wait = min(LONGEST_WAIT, WAIT * max(0, len(_wrong) - ALL_ATTEMPTS))
+    time.sleep(wait)  # Before it is looked at: who hangs up meanwhile has learnt nothing.
+    teacher, of_class = teacher_matches(text), _matches(text, "GENMODELS_PASSCODE")
+    right = teacher or (role == "class" and of_class)
+    with _watch:
+        now = time.monotonic()
+        if not right:
+            _wrong.append((now, who))
+        else:
+            _signed_in.pop(who, None)
+            _signed_in[who] = now, "teacher" if teacher else "class"
+            while len(_signed_in) > MOST_SIGNED_IN:
+                del _signed_in[next(iter(_signed_in))]
+    return right
+
+
+def signed_in(key: str) -> str:
+    """As what a person is signed in: "class", "teacher", or not at all. It counts as seen."""
+    who, now = hashed(key), time.monotonic()
+    with _watch:
+        seen, role = _signed_in.pop(who, (now, ""))
+        if not role or now - seen > SIGNED_IN:
+            return ""
+        _signed_in[who] = now, role
+        return role
+
+
+def sign_out(key: str) -> None:
+    with _watch:
+        _signed_in.pop(hashed(key), None)
 
 
 def _matches(text: str, variable: str) -> bool:
-    """Compares in constant time. Raises JobError after too many wrong attempts."""
-    if len(_wrong) == ATTEMPTS and time.monotonic() - _wrong[0] < 60:
-        raise JobError("too many wrong passcodes were tried; wait a minute and try again.")
+    """Compares in constant time."""
     passcode = os.environ.get(variable, "")
     return bool(passcode) and hmac.compare_digest(text.encode(), passcode.encode())
 

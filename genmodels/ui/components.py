@@ -106,6 +106,7 @@ PARTS = {
     "lesson_gan": ["decoder.js", "formulas.js", "lesson.js"],
     "lesson_vae": ["decoder.js", "formulas.js", "lesson.js"],
     "tour": [],
+    "arrive": [],
     "playground": ["network.js", "distributions.js", "learners.js", "scenes.js"],
 }
 """Of each component, what its script is made of beside shared.js and its own file."""
@@ -138,6 +139,7 @@ _curves = component(
 )
 _traversals = component("genmodels_traversals", js=script("traversals"), css=style("traversals"))
 _tour = component("genmodels_tour", js=script("tour"), css=style("tour"))
+_arrive = component("genmodels_arrive", js=script("arrive"))
 _latent_map = component("genmodels_latent_map", js=script("map"), css=style("map"))
 _playground = component("genmodels_playground", js=script("playground"), css=style("playground"))
 _lessons = {
@@ -152,6 +154,11 @@ def tour_invitation(text: str) -> bool:
     """Asks whether one wants the tour, unless this browser was asked before; then a small button
     is left. True once it was pressed."""
     return bool(_tour(key="tour-invitation", data={"text": text}, on_start_change=_nothing).start)
+
+
+def arrive(token: int, key: str) -> None:
+    """A place in the page that comes into view when `token` changes."""
+    _arrive(key=key, data={"token": token})
 
 
 def player(
@@ -321,11 +328,12 @@ def curves(
     label: str,
     key: str,
     log: bool = False,
+    name: str = "learning-curves",
 ) -> None:
     """A chart over epochs with a cursor, and below it what each run drew at that moment.
 
     Colours, fonts and grid that the figure leaves open follow the theme. `log` makes the
-    vertical axes logarithmic.
+    vertical axes logarithmic. `name` is that of the files that the chart is saved as.
 
         urls = routes.sample_urls(run)
         stops = [[seen, seen / per_epoch, url] for seen, url in urls.items()]
@@ -334,7 +342,8 @@ def curves(
             runs=[{"id": run.id, "title": run.title, "shape": [1, 28, 28], "stops": stops}],
         )
     """
-    data = curves_data(figure=figure, runs=runs, label=label, log=log, plotly=routes.plotly_url())
+    plotly_url = routes.plotly_url()
+    data = curves_data(figure=figure, runs=runs, label=label, log=log, plotly=plotly_url, name=name)
     _curves(key=key, data=data)
 
 
@@ -345,6 +354,7 @@ def curves_data(
     label: str,
     plotly: str,
     log: bool = False,
+    name: str = "learning-curves",
 ) -> dict[str, Any]:
     """What curves.js shows; see `curves`. `plotly` is the address of plotly.js."""
     figure = go.Figure(figure)
@@ -358,6 +368,7 @@ def curves_data(
         "label": label,
         "log": log,
         "plotly": plotly,
+        "name": name,
     }
 
 

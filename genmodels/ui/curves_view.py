@@ -1,19 +1,23 @@
 """Learning curves with the stored samples of each moment, and the same as a film."""
 
+import re
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 from PIL import Image, ImageDraw
 
 from .. import ablation, figures, pictures
 from ..runs import Run
-from . import components, routes, shared
+from . import components, routes, settings_view, shared
 from .shell import plain
 
 Curves = list[tuple[Run, list[dict[str, Any]]]]
 
 FILM_SIDE = 224
 """Pixels of each run's picture in the film."""
+LONGEST_NAME = 100
+"""Letters of a file's name, before its ending."""
 ROWS = 4
 MARGIN = 20
 
@@ -31,17 +35,48 @@ def show(curves: Curves) -> None:
         bind="query-params",
         help="Train is the mean over an epoch while it learns, val is measured after it.",
     )
-    log = right.toggle("Logarithmic", key="log", bind="query-params")
+    reason = figures.not_logarithmic(curves, quantity)
+    log = right.toggle(
+        "Logarithmic",
+        key="log",
+        bind="query-params",
+        disabled=bool(reason),
+        help=plain(reason) or None,
+    )
+    if reason and log:  # Switched on for another quantity, or in the address.
+        st.info(plain(reason), icon=":material/info:")
+    log = log and not reason
+    name = file_name(*(run.id for run, _ in curves))
     components.curves(
         figure=figures.learning_curves(curves, quantity),
         runs=[with_samples(run, metrics, routes.sample_urls(run)) for run, metrics in curves],
         label=f"{figures.TITLES.get(quantity, quantity)} over the epochs",
         key="curves",
         log=log,
+        name=file_name(name, quantity, *(["log"] if log else [])),
     )
+    files: list[Any] = [("CSV", f"{name}-curves.csv", csv(curves))]
     if any(run.samples() for run, _ in curves):
-        name = "-".join(run.id for run, _ in curves)
-        shared.downloads(("Film as GIF", f"{name}.gif", lambda: pictures.gif(film(curves), 0.4)))
+        files.append(("Film as GIF", f"{name}.gif", lambda: pictures.gif(film(curves), 0.4)))
+    shared.downloads(*files)
+
+
+def file_name(*parts: str) -> str:
+    """What a download is of, as a name that file systems take."""
+    name = "-".join(re.sub(r"[^A-Za-z0-9._]+", "-", part) for part in parts)
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}-etc"
+
+
+def csv(curves: Curves) -> bytes:
+    """A row for each epoch and split of each run, with the run's settings as columns."""
+    rows = []
+    for run, metrics in curves:
+        # A title is what somebody typed: none shall be a formula in a spreadsheet.
+        title = f"'{run.title}" if run.title[:1] in ("=", "+", "-", "@") else run.title
+        # A GAN's setting "loss" is another thing than a VAE's loss.
+        settings = {f"setting_{key}": value for key, value in settings_view.of(run).items()}
+        rows += [{"run": run.id, "title": title, **line, **settings} for line in metrics]
+    return pd.DataFrame(rows).to_csv(index=False).encode()
 
 
 def ablations() -> None:

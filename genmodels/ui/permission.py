@@ -1,55 +1,75 @@
 """Who may let this machine work: train and measure. Anyone may look."""
 
+from typing import Literal
+
 import streamlit as st
 
+from ..errors import GenmodelsError
 from ..jobs import limits
+from . import visitor
+from .shell import sentence
 
 
 def may_compute() -> bool:
-    """Whether this session may start work; says why not, or asks for the passcode."""
-    permission = limits.permission()
-    if permission == "off":
+    """Whether this person may start work; says why not, or asks for the passcode."""
+    if not why_not():
+        return True
+    if limits.permission() == "off":
         st.info(
             "Training and measuring are switched off on this server. On your own machine start "
             "the app by `make app`, or set `GENMODELS_TRAINING=open`.",
             icon=":material/lock:",
         )
-        return False
-    if permission == "open" or st.session_state.get("permitted"):
-        return True
-    passcode = st.text_input("Passcode", type="password", key="passcode")
-    if _accepted("permitted", passcode, limits.passcode_matches):
-        st.rerun()
+    else:
+        _ask("Passcode", "class")
     return False
 
 
+def why_not() -> str:
+    """Why this person may not start work, for what is grey then; empty where they may."""
+    permission = limits.permission()
+    if permission == "off":
+        return "Training and measuring are switched off on this server."
+    if permission == "open" or limits.signed_in(visitor.key()):
+        return ""
+    return "Enter the passcode at the top of the page first."
+
+
 def is_teacher() -> bool:
-    """Whether the teacher's passcode was given in this session."""
-    return bool(st.session_state.get("teacher"))
+    """Whether this person gave the teacher's passcode."""
+    return limits.has_teacher() and limits.signed_in(visitor.key()) == "teacher"
 
 
 def ask_teacher() -> None:
     """A place for the teacher's passcode, where there is one."""
-    if not limits.has_teacher() or is_teacher():
+    if not limits.has_teacher():
         return
     with st.popover("Teacher", icon=":material/school:"):
-        passcode = st.text_input("Teacher's passcode", type="password", key="teacher-passcode")
-        if _accepted("teacher", passcode, limits.teacher_matches):
-            st.rerun()
+        if not is_teacher():
+            _ask("Teacher's passcode", "teacher")
+            return
+        st.markdown(
+            "You control all trainings. You stay signed in if you reload the page: sign out before "
+            "somebody else uses this browser."
+        )
+        st.button("Sign out", on_click=limits.sign_out, args=(visitor.key(),))
 
 
-def _accepted(name: str, passcode: str, matches) -> bool:
-    """Whether a passcode was right; remembered for the session under `name`."""
-    tried = f"{name}-tried"
+def _ask(label: str, role: Literal["class", "teacher"]) -> None:
+    """A field for a passcode; who gives the right one is signed in."""
+    key = f"{role}-passcode"
+    passcode = st.text_input(label, type="password", key=key)
+    tried = f"{key}-tried"
     if not passcode:
-        return False
-    if matches(passcode):
-        st.session_state[name] = True
-        if limits.teacher_matches(passcode):
-            st.session_state["teacher"] = True
-        return True
+        return
     if st.session_state.get(tried) != passcode:  # Not again at every rerun.
+        try:
+            with st.spinner("Checking the passcode"):
+                right = limits.sign_in(visitor.key(), passcode, role)
+        except GenmodelsError as error:
+            st.error(sentence(error))
+            return
+        if right:
+            st.rerun()
         st.session_state[tried] = passcode
-        limits.count_wrong_attempt()
-    st.error("That is not the passcode; ask the teacher for it.")
-    return False
+    st.error("Wrong passcode. Ask your teacher.")

@@ -8,7 +8,8 @@ from typing import Any
 import streamlit as st
 
 from .. import recipes
-from ..recipes import Recipe
+from ..recipes import DATASETS, Recipe
+from .own_pictures import KEY as PICTURES
 from .shell import plain
 
 FIRST = ("epochs", "batch_size", "train_limit", "learning_rate")
@@ -36,8 +37,7 @@ def recipe_form(name: str, disabled: bool) -> tuple[Recipe, bool]:
         for index, field in enumerate(names):
             with columns[index % 4]:
                 default = getattr(recipe, field)
-                key = f"{name}-{field}"
-                options = {"key": key, "help": helps[field], "disabled": disabled}
+                options = {"key": _key(name, field), "help": helps[field], "disabled": disabled}
                 values[field] = _widget(field, fields[field].kind, default, options)
                 slots[field] = st.empty()
 
@@ -49,6 +49,34 @@ def recipe_form(name: str, disabled: bool) -> tuple[Recipe, bool]:
     for field, problem in problems.items():
         slots[field].error(plain(problem[:1].upper() + problem[1:]))
     return changed, not problems
+
+
+def chosen(name: str) -> Recipe:
+    """The recipe as the widgets have it now, own pictures included: what a callback needs, which
+    runs before the form is drawn again."""
+    recipe = recipes.named(name)
+    values = {
+        field: st.session_state.get(_key(name, field), getattr(recipe, field))
+        for field in recipes.field_types(type(recipe))
+    }
+    shown = st.session_state.get(PICTURES)
+    values["pictures"] = None if shown == DATASETS[recipe.dataset].title else shown
+    return dataclasses.replace(recipe, **values)
+
+
+def fill(name: str, recipe: Recipe) -> None:
+    """Sets the widgets to a recipe of the family that `name` is of, before they are drawn."""
+    for field, (kind, *_) in recipes.field_types(type(recipe)).items():
+        value = getattr(recipe, field)
+        # JSON writes 10.0 as 10, and a widget of decimals takes no whole number.
+        st.session_state[_key(name, field)] = float(value) if kind is float else value
+    # One widget for all recipes, which names the data set where none is chosen.
+    own = recipes.named(name).dataset
+    st.session_state[PICTURES] = recipe.pictures or DATASETS[own].title
+
+
+def _key(name: str, field: str) -> str:
+    return f"{name}-{field}"
 
 
 def _widget(field: str, kind: Any, default: Any, options: dict[str, Any]) -> Any:

@@ -1,19 +1,30 @@
 """A training to watch: its place, progress, time left, live curve and samples; what one can do."""
 
+import contextlib
+import threading
+
 import streamlit as st
 
 from .. import figures, jobs, pictures, runs
 from ..errors import RunError
 from ..jobs import worker
-from ..recipes import RECIPES, field_types
+from ..recipes import RECIPES
 from ..runs import Damaged, Run, Status
 from ..variations import VARIATIONS
-from . import shared, shell, visitor
+from . import recipe_form, settings_view, shared, shell, visitor
 from .permission import is_teacher
 from .shell import plain
 
 ACTIVE = ("waiting", "training")
 SHORT = {"kl": "KL", "r1": "R1", "d_real": "D(x)", "d_fake": "D(G(z))"}
+COPIED, PARENT, COPIES = "copied", "parent", "copies"
+"""In the session: the run to fill the form with, the one that it was filled with, how often."""
+NOT_YOURS = (
+    "Only the browser that started this training can change it, under the same address: localhost "
+    "and 127.0.0.1 are two."
+)
+starting = threading.Lock()
+"""Held while a training is queued that is not in the queue yet."""
 ENDS = {"done": "is trained", "failed": "failed", "stopped": "was stopped"}
 
 
@@ -53,10 +64,11 @@ def _announce() -> None:
             st.toast(f"{plain(run.title)} {ENDS[state]}.", icon=":material/notifications:")
 
 
-def watch(run: Run, allowed: bool) -> None:
-    """Shows a run; while it waits or trains, again every second."""
+def watch(run: Run, why_not: str) -> None:
+    """Shows a run; while it waits or trains, again every second. `why_not` says why nothing may
+    be trained here, if so."""
     state = run.status().state
-    st.fragment(_view, run_every=1.0 if state in ACTIVE else None)(run.id, allowed, state)
+    st.fragment(_view, run_every=1.0 if state in ACTIVE else None)(run.id, why_not, state)
 
 
 def damaged_runs(damaged: list[Damaged], allowed: bool) -> None:
@@ -96,7 +108,7 @@ def _about(seconds: float | None) -> str:
     return "not known yet" if seconds is None else duration(seconds) if seconds else "a moment"
 
 
-def _view(run_id: str, allowed: bool, state: str) -> None:
+def _view(run_id: str, why_not: str, state: str) -> None:
     try:
         run = runs.find(run_id)
     except RunError:
@@ -110,6 +122,7 @@ def _view(run_id: str, allowed: bool, state: str) -> None:
     metrics, picture = run.metrics(), None
     with shell.mistakes_in_place():  # A damaged picture hides nothing else.
         picture = shared.last_picture(run, rows=8)
+    varied = _varied(run)
     if picture or any(line["epoch"] for line in metrics):
         left, middle, right = st.columns([2, 1, 1])
         with left:
@@ -121,12 +134,14 @@ def _view(run_id: str, allowed: bool, state: str) -> None:
                 url = pictures.content_url(picture, "png")
                 st.image(url, width="stretch", alt="The newest samples of the training")
                 st.caption(f"The same 64 latents after {max(run.samples()):,} images")
-        with right:
-            _parent(run)
+        if varied is not None:
+            with right, contextlib.suppress(RunError):
+                _parent(varied)
     for variation in VARIATIONS:
         if variation.recipe == run.recipe:
             st.markdown(f"**What to look for.** {plain(variation.look_for)}")
-    _controls(run, status, allowed and is_mine(run))
+    _controls(run, status, why_not)
+    settings_view.show(run, varied)
 
 
 def _curve(run: Run, status: Status, metrics: list[dict]) -> None:
@@ -139,51 +154,54 @@ def _curve(run: Run, status: Status, metrics: list[dict]) -> None:
         st.caption("The curve begins after the first epoch.")
 
 
-def _parent(run: Run) -> None:
-    """The samples of the run that this one varies, to compare with."""
+def _varied(run: Run) -> Run | None:
+    """The run that this one varies; None where it varies none, or that one was deleted."""
     try:
-        parent = runs.find(run.info.get("parent") or "")
-        picture = shared.last_picture(parent, rows=8)
-    except RunError:  # It varies none, or that one was deleted.
-        return
+        return runs.find(run.info.get("parent") or "")
+    except RunError:
+        return None
+
+
+def _parent(parent: Run) -> None:
+    """The samples of the run that another one varies, to compare with. Raises RunError."""
+    picture = shared.last_picture(parent, rows=8)
     if picture:
         st.image(picture, width="stretch", alt=f"Samples of {parent.title}, to compare with")
         st.caption(f"For comparison: {plain(parent.title)}, {parent.status().epoch} epochs")
 
 
-def _controls(run: Run, status: Status, mine: bool) -> None:
+def _controls(run: Run, status: Status, why_not: str) -> None:
+    if not why_not and not is_mine(run):
+        why_not = NOT_YOURS
+    mine = not why_not
     with st.container(horizontal=True, vertical_alignment="center"):
         active = status.state in ACTIVE
         if active:
             label = "Take out of the queue" if status.state == "waiting" else "Stop"
-            if st.button(label, icon=":material/stop:", disabled=not mine):
+            if st.button(label, icon=":material/stop:", disabled=not mine, help=why_not or None):
                 with shell.mistakes_in_place():
                     jobs.stop(run)
                     if status.state == "training":
                         st.toast("Asked to stop; it ends after the running step.")
         elif status.state in ("stopped", "failed") and st.button(
-            "Resume", icon=":material/play_arrow:", disabled=not mine
+            "Resume", icon=":material/play_arrow:", disabled=not mine, help=why_not or None
         ):
             with shell.mistakes_in_place():
                 jobs.resume(run, key=visitor.key(), teacher=is_teacher())
                 follow(run)
                 places.clear()
                 st.rerun()
-        if run.info["recipe_name"] in RECIPES:
-            st.button(
-                "Duplicate with changes",
-                icon=":material/content_copy:",
-                on_click=duplicate,
-                args=(run,),
-                help="Fills the form below with this run's settings.",
-            )
+        named = RECIPES.get(run.info["recipe_name"])
+        # No callback: this is a fragment, and what its callbacks set outside of it is lost.
+        if type(named) is type(run.recipe) and st.button(
+            "Duplicate with changes",
+            icon=":material/content_copy:",
+            help="Fills the form below with this run's settings.",
+        ):
+            st.session_state[COPIED] = run.id
+            st.rerun()
         if mine:
-            with st.popover("Rename", icon=":material/edit:"):
-                title = st.text_input("Title", run.title, max_chars=jobs.LONGEST_TITLE)
-                if st.button("Save", key="rename", disabled=title == run.title):
-                    with shell.mistakes_in_place():
-                        jobs.retitle(run, title)
-                        st.rerun()
+            _rename(run)
             if not active:
                 _delete(run)
         if run.metrics():
@@ -197,6 +215,17 @@ def _controls(run: Run, status: Status, mine: bool) -> None:
             st.page_link(shell.page("sample"), label="Sample", query_params={"model": run.id})
 
 
+def _rename(run: Run) -> None:
+    with st.popover("Rename", icon=":material/edit:"):
+        title = st.text_input("Title", run.title, max_chars=jobs.LONGEST_TITLE)
+        same = title == run.title
+        why_not = "Change the title first." if same else None
+        if st.button("Save", key="rename", disabled=same, help=why_not):
+            with shell.mistakes_in_place():
+                jobs.retitle(run, title)
+                st.rerun()
+
+
 def _delete(run: Run | Damaged) -> None:
     with st.popover("Delete", icon=":material/delete:"):
         st.markdown("This permanently deletes its weights, curves and samples.")
@@ -204,18 +233,37 @@ def _delete(run: Run | Damaged) -> None:
         if st.button("Delete for good", key=key, type="primary"):
             with shell.mistakes_in_place():
                 jobs.delete(run)
-                if isinstance(run, Run):
-                    st.session_state.pop("run", None)
-                st.rerun()
+                st.rerun()  # The page chooses another run.
 
 
-def duplicate(run: Run) -> None:
-    """Fills the form with a run's recipe. A callback: it runs before the form is drawn."""
-    name = run.info["recipe_name"]
-    st.session_state["recipe"] = name
-    st.session_state["parent"] = run.id
-    for field in field_types(type(run.recipe)):
-        st.session_state[f"{name}-{field}"] = getattr(run.recipe, field)
+def fill_form() -> None:
+    """Before the form is drawn: fills it with the settings of the run that was to be duplicated."""
+    run_id = st.session_state.pop(COPIED, None)
+    if run_id is not None:
+        run = runs.find(run_id)
+        name = run.info["recipe_name"]
+        st.session_state["recipe"] = name
+        st.session_state[PARENT] = run.id
+        st.session_state[COPIES] = copies() + 1
+        recipe_form.fill(name, run.recipe)
+
+
+def copies() -> int:
+    """How often the form was filled."""
+    return st.session_state.get(COPIES, 0)
+
+
+def parent(recipe_name: str) -> Run | None:
+    """The run whose settings the form began with, as long as its recipe is chosen."""
+    try:
+        run = runs.find(st.session_state.get(PARENT) or "")
+    except RunError:  # There is none, or it was deleted.
+        return None
+    return run if run.info["recipe_name"] == recipe_name else None
+
+
+def forget_parent() -> None:
+    st.session_state.pop(PARENT, None)
 
 
 def _say(run: Run, status: Status) -> None:

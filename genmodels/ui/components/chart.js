@@ -3,7 +3,7 @@
 const HEIGHT = 380;
 const CONFIG = {
   displaylogo: false,
-  modeBarButtons: [["zoom2d", "pan2d"], ["resetScale2d"], ["toImage"]],
+  modeBarButtons: [["zoom2d", "pan2d"], ["resetScale2d"]], // saved by buttons below it
   // Nothing of the chart goes to another host; plotly.js 4 offers that by default.
   plotlyServerURL: "",
   showSendToCloud: false,
@@ -50,6 +50,13 @@ function themeTemplate(place) {
     },
   };
 }
+
+/** As it is printed: dark on white, whatever the page's theme, with room for the legend. */
+const PAPER = { width: 960, height: 540, paper_bgcolor: "#fff", plot_bgcolor: "#fff" };
+const INK = { gridcolor: "#ddd", linecolor: "#444", zeroline: false, automargin: true };
+const PRINTED = {
+  layout: { font: { color: "#222", family: "sans-serif", size: 14 }, xaxis: INK, yaxis: INK },
+};
 
 /** A chart in `node`; `picked` hears the epoch at which somebody clicked or dragged. */
 function epochChart(node, picked) {
@@ -139,8 +146,23 @@ function epochChart(node, picked) {
   });
   watcher.observe(node);
 
+  /** Saves what is seen, without the cursor, as "svg" or "png". */
+  async function save(format, { figure, name }) {
+    const { data, layout } = structuredClone(figure);
+    for (const axis of ["xaxis", "yaxis"]) { // as it is zoomed
+      const { range, autorange } = node._fullLayout?.[axis] ?? {};
+      if (range && !autorange) layout[axis] = { ...layout[axis], range: [...range] };
+    }
+    // Hidden by a click on the legend.
+    node.data?.forEach((trace, index) => (data[index].visible = trace.visible ?? true));
+    const options = { format, filename: name, width: PAPER.width, height: PAPER.height };
+    const printed = { ...layout, ...PAPER, template: PRINTED };
+    await plotly.downloadImage({ data, layout: printed }, { ...options, scale: format === "png" ? 2 : 1 });
+  }
+
   return {
     draw,
+    save,
     moveTo(goal) {
       epoch = goal;
       cancelAnimationFrame(frame);

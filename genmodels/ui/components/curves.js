@@ -2,6 +2,7 @@
 
 const GAP = 16;
 const WIDEST = 448;
+const NEAR = 24; // pictures around the slider that are loaded before somebody goes there
 const PASS = 8000; // milliseconds from the first moment to the last
 
 export default (component) => show(component, buildCurves);
@@ -14,7 +15,14 @@ function buildCurves(place) {
   const samples = el("div", { class: "genmodels-samples" });
   const play = playButton({ advance, pause: () => Math.min(500, Math.max(120, PASS / epochs.length)) });
   const scrubber = el("div", { class: "genmodels-scrubber" }, play.button, slider.input, moment);
-  const root = el("div", { class: "genmodels-root" }, node, trouble, scrubber, samples);
+  const saving = el("div", { class: "genmodels-saving" });
+  for (const format of ["svg", "png"]) {
+    const words = `Save the chart as ${format.toUpperCase()}`;
+    const button = el("button", { type: "button", class: "genmodels-button" }, words);
+    button.addEventListener("click", () => chart.save(format, shown));
+    saving.append(button);
+  }
+  const root = el("div", { class: "genmodels-root" }, node, trouble, saving, scrubber, samples);
   place.append(root);
 
   const chart = epochChart(node, (epoch) => {
@@ -23,6 +31,7 @@ function buildCurves(place) {
   });
   const loader = pictureLoader(paint);
   const cards = new Map();
+  let shown = null; // what the chart was drawn from
   let runs = [];
   let epochs = []; // every moment at which any run has a picture
 
@@ -47,10 +56,13 @@ function buildCurves(place) {
     slider.input.setAttribute("aria-valuetext", `${inWords(epoch)}, ${place}`);
     chart.moveTo(epoch);
     paint();
-    const away = new Map(epochs.map((at, index) => [at, Math.abs(index - slider.index)]));
-    const stops = runs.flatMap((run) => run.stops);
-    stops.sort((a, b) => away.get(a[1]) - away.get(b[1]));
-    loader.want(stops.map((stop) => stop[2]));
+    // Of each run those around the one that it shows: it may have ended long before the others.
+    const near = runs.flatMap((run) => {
+      const shownAt = stopAt(run, epoch);
+      const stops = run.stops.map(([, , url], index) => [Math.abs(index - shownAt), url]);
+      return stops.sort((a, b) => a[0] - b[0]).slice(0, Math.ceil(NEAR / runs.length));
+    });
+    loader.want(near.sort((a, b) => a[0] - b[0]).map(([, url]) => url));
   }
 
   function advance() {
@@ -94,7 +106,9 @@ function buildCurves(place) {
     node.setAttribute("aria-label", data.label);
     seek(follows ? epochs.length - 1 : nearest(before));
     fit();
+    shown = data;
     chart.draw(data, root).then((drawn) => {
+      saving.hidden = !drawn;
       trouble.textContent = drawn
         ? ""
         : "The chart could not be loaded. Reload the page to try again.";

@@ -1,6 +1,7 @@
 // The stored samples of runs: loading them, and showing the one of a moment.
 
 const AT_ONCE = 4;
+const KEPT = 64; // pictures in memory; the browser has the others in its cache
 
 const short = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
 const whole = new Intl.NumberFormat("en");
@@ -8,7 +9,8 @@ const inWords = (epoch) => (epoch === 0 ? "untrained" : `epoch ${short.format(ep
 
 /** Loads pictures, the nearest to the slider first, a few at a time. */
 function pictureLoader(arrived) {
-  const pictures = new Map(); // address → picture, or null where it could not be loaded
+  // Address → picture, or null where it could not be loaded; what was wanted last is last.
+  const pictures = new Map();
   let running = 0;
   let queue = [];
 
@@ -31,11 +33,28 @@ function pictureLoader(arrived) {
   return {
     get: (url) => pictures.get(url),
     failed: (url) => pictures.get(url) === null,
+    /** Loads these, the first ones first; what was wanted long ago goes. */
     want(urls) {
+      for (const url of urls.toReversed()) {
+        if (!pictures.has(url)) continue;
+        const image = pictures.get(url);
+        pictures.delete(url);
+        pictures.set(url, image);
+      }
       queue = urls.filter((url) => !pictures.has(url));
+      for (const url of pictures.keys()) {
+        if (pictures.size + queue.length <= KEPT) break;
+        if (pictures.get(url) !== undefined) pictures.delete(url); // not while it loads
+      }
       next();
     },
   };
+}
+
+/** The number of a run's latest stop not later than the cursor; a hair of room for rounding. */
+function stopAt(run, epoch) {
+  const later = run.stops.findIndex((stop) => stop[1] > epoch + 1e-9);
+  return Math.max(0, (later < 0 ? run.stops.length : later) - 1);
 }
 
 /** One run's picture and its caption. */
@@ -51,9 +70,7 @@ function sampleCard() {
   return {
     node,
     show(run, epoch, loader) {
-      // The latest one not later than the cursor; a hair of room for rounding.
-      const later = run.stops.findIndex((stop) => stop[1] > epoch + 1e-9);
-      const index = Math.max(0, (later < 0 ? run.stops.length : later) - 1);
+      const index = stopAt(run, epoch);
       const near = run.stops
         .map((stop, at) => [Math.abs(at - index), loader.get(stop[2])])
         .filter(([, image]) => image)
