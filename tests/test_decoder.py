@@ -251,6 +251,8 @@ def test_without_npm_or_latents_there_is_no_decoder_for_browsers(monkeypatch, tm
     assert routes.decoder(runs.find("classifier-mnist")) is None
     monkeypatch.setattr(runtime, "PACKAGE", tmp_path)
     assert not runtime.available()
+    (tmp_path / "package.json").write_text('{"version"')  # npm was stopped.
+    assert not runtime.available()
     assert routes.decoder(runs.find("gan-mnist")) is None
 
 

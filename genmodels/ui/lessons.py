@@ -5,11 +5,12 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from .. import pictures, posteriors
+from .. import pictures, posteriors, runs
+from ..errors import RunError
 from ..evaluation import results
 from ..recipes import REPORT
 from ..runs import Run
-from . import components, map_view, routes, shared
+from . import components, map_view, routes, shared, shell
 
 PLANE = "vae-mnist-2d"
 """The model whose latents can be drawn on paper."""
@@ -49,7 +50,10 @@ def show(family: str, title: str, steps: Sequence[Step]) -> None:
     step = steps[at]
     st.subheader(f"{at + 1}. {name}", anchor=False)
     st.markdown(step.text)
-    components.lesson(family=family, step=step.kind, data=step.data(), key=f"lesson-{step.kind}")
+    with shell.mistakes_in_place():  # The other steps are whole.
+        components.lesson(
+            family=family, step=step.kind, data=step.data(), key=f"lesson-{step.kind}"
+        )
     with st.container(horizontal=True):
         _button("Back", ":material/arrow_back:", names[max(at - 1, 0)], at == 0)
         _button(
@@ -83,7 +87,10 @@ def plane() -> dict[str, Any]:
 def typical() -> dict[str, Any]:
     """Ten pictures that the model draws itself, and the posterior of each, besides its plane."""
     run = _shipped(PLANE)
-    return plane() | {"pictures": _typical(_stamp(run), run)}
+    path = run.path / "latents.json"
+    if posteriors.stored(run) is None:
+        raise RunError(f"this step needs {path}, and it is missing or empty; restore it.")
+    return plane() | {"pictures": _typical(f"{_stamp(run)} {runs.stamp(path)}", run)}
 
 
 def losses() -> dict[str, Any]:
@@ -165,7 +172,7 @@ def _found(*ids: str) -> list[Run]:
 def _shipped(name: str) -> Run:
     found = _found(name)
     if not found:
-        shared.empty(f"This step shows the model {name}, which is not here. Restore checkpoints/.")
+        raise RunError(f"this step shows the model {name}, which isn't here; restore checkpoints/.")
     return found[0]
 
 
@@ -188,8 +195,7 @@ def _typical(fingerprint: str, _run: Run) -> list[dict[str, Any]]:
 
     model = shared.model_of(_run)
     stored = posteriors.stored(_run)
-    if stored is None:
-        return []
+    assert stored is not None
     labels = torch.tensor(stored.labels)
     distances = torch.cdist(stored.means, stored.means)
     near = distances.topk(NEIGHBOURS + 1, largest=False).indices[:, 1:]

@@ -24,7 +24,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .. import runs
-from ..errors import RunError
+from ..errors import GenmodelsError, RunError
 from ..recipes import LatentRecipe
 from . import guard, runtime, visitor
 
@@ -106,10 +106,10 @@ async def serve_decoder(request: Request) -> Response:
     try:
         # A thread of its own kind: a class that waits for one export holds up nothing else.
         version, path = await to_thread.run_sync(_decoder_file, run_id, limiter=_exports)
-    except RunError as error:
+    except GenmodelsError as error:
         return _not_found(str(error))
-    except FileNotFoundError:
-        return _not_found(f"The run {run_id!r} was deleted just now.")
+    except OSError as error:
+        return _unreadable(run_id, error)
     # Weights hardly shrink, so Streamlit shall not compress them for every browser.
     headers = _kept_if_same(request, version) | {"Content-Encoding": "identity"}
     if headers["ETag"] in request.headers.get("if-none-match", ""):
@@ -141,8 +141,10 @@ def serve_sample(request: Request) -> Response:
         if path is None:
             return _not_found(f"There is no sample of {run_id!r} after {seen} images.")
         version, content = str(path.stat().st_mtime_ns), path.read_bytes()
-    except (RunError, FileNotFoundError):
-        return _not_found(f"There is no run {run_id!r}, or it was deleted just now.")
+    except RunError as error:
+        return _not_found(str(error))
+    except OSError as error:
+        return _unreadable(run_id, error)
     headers = _kept_if_same(request, version)
     if headers["ETag"] in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
@@ -201,8 +203,9 @@ def _is_html(begin: Message) -> bool:
 
 
 def _prepared(request: Request, begin: Message, body: bytes) -> Response:
-    base = "location.pathname.split('/').slice(0,-%d).join('/')" % _parts(request.scope["path"])
-    script = f"<script>window.__streamlit={{BACKEND_BASE_URL:location.origin+{base}}}</script>"
+    parts = _parts(request.scope["path"])
+    where = f"location.origin+location.pathname.split('/').slice(0,-{parts}).join('/')"
+    script = f"<script>window.__streamlit={{BACKEND_BASE_URL:{where}}}</script>"
     body = body.replace(b"<head>", b"<head>" + script.encode(), 1)
     page = Response(body, begin["status"], {guard.POLICY_HEADER: guard.policy(body)})
     kept = [pair for pair in begin["headers"] if pair[0].lower() != b"content-length"]
@@ -242,6 +245,11 @@ def _address(path: str) -> str:
 
 def _not_found(sentence: str) -> Response:
     return PlainTextResponse(sentence, 404, headers={"Cache-Control": "no-store"})
+
+
+def _unreadable(run_id: str, error: OSError) -> Response:
+    """It may be mended, or have been deleted just now: nothing of this is kept."""
+    return _not_found(f"A file of the run {run_id!r} can't be read ({error.strerror}).")
 
 
 def _kept_if_same(request: Request, version: str) -> dict[str, str]:

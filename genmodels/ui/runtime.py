@@ -22,11 +22,12 @@ without one."""
 
 def available() -> bool:
     """Whether browsers can decode."""
-    return (PACKAGE / "package.json").exists() and all(
-        (FOLDER / file).exists() for file, _ in FILES.values()
-    )
+    return bool(version()) and all((FOLDER / file).exists() for file, _ in FILES.values())
 
 
 def version() -> str:
-    """The installed version; ask only where it is available."""
-    return json.loads((PACKAGE / "package.json").read_text())["version"]
+    """The installed version; "" where none is, or npm was stopped half-way."""
+    try:
+        return str(json.loads((PACKAGE / "package.json").read_text("utf-8"))["version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
