@@ -234,12 +234,12 @@ def _write_shared(chosen: Sequence[Run], work: Path) -> None:
     shutil.copy(components.FOLDER.parent / "icon.png", work)
     (work / PLOTLY).write_bytes(_compressed(routes.PLOTLY))
     (work / RUNTIME).mkdir()
-    for name in runtime.FILES:
+    for name, (file, _) in runtime.FILES.items():
         if name == runtime.WASM:
-            content = _compressed(runtime.FOLDER / name)
+            content = _compressed(runtime.FOLDER / file)
             (work / RUNTIME / f"{name}.gz").write_bytes(content)
         else:
-            shutil.copy(runtime.FOLDER / name, work / RUNTIME)
+            shutil.copy(runtime.FOLDER / file, work / RUNTIME / name)
     page = Template((SITE / "index.html").read_text("utf-8")).substitute(
         title=escape(chosen[0].title),
         about=escape(shared.size(chosen[0])),

@@ -3,6 +3,7 @@
 import json
 import threading
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -209,8 +210,8 @@ def test_other_ids_are_answered_with_a_sentence(server, run_id, words):
 @needs_runtime
 def test_the_runtime_is_compressed_kept_and_nothing_else(server):
     folder = f"{server}/genmodels/onnxruntime/{runtime.version()}"
-    for name, kind in runtime.FILES.items():
-        whole = (runtime.FOLDER / name).stat().st_size
+    for name, (file, kind) in runtime.FILES.items():
+        whole = (runtime.FOLDER / file).stat().st_size
         answer = get(f"{folder}/{name}", **{"Accept-Encoding": "gzip"})
         assert answer.headers["Content-Encoding"] == "gzip"
         assert answer.headers["Content-Type"].split(";")[0] == kind
@@ -223,17 +224,21 @@ def test_the_runtime_is_compressed_kept_and_nothing_else(server):
 
 
 @needs_runtime
-def test_addresses_carry_the_base_path(server, monkeypatch):
-    monkeypatch.setattr(routes.st, "get_option", lambda _: "/some/where")
-    decoder = routes.decoder(runs.find("gan-mnist"))
-    assert decoder and decoder["model"].startswith("/some/where/genmodels/runs/gan-mnist/")
-    for address in (decoder["model"], decoder["runtime"] + "ort.wasm.min.mjs"):
-        assert "immutable" in get(server + address).headers["Cache-Control"]
+def test_addresses_hold_from_every_page_and_below_every_path(server):
+    run = runs.find("gan-mnist")
+    decoder = routes.decoder(run)
+    assert decoder
+    runtime_file = decoder["runtime"] + "ort.wasm.min.js"
+    addresses = [decoder["model"], runtime_file, *routes.sample_urls(run).values()]
+    for page in ("/", "/sample", "/sample/", "/some/where/sample"):
+        for address in (*addresses, routes.plotly_url()):
+            answer = get(urllib.parse.urljoin(server + page, address))
+            assert "immutable" in answer.headers["Cache-Control"]
 
 
 def test_the_image_and_the_lock_hold_the_runtime_at_its_version_and_no_registry():
     dockerfile = (folders.REPOSITORY / "Dockerfile").read_text()
-    for name in ("package.json", *(f"dist/{name}" for name in runtime.FILES)):
+    for name in ("package.json", *(f"dist/{name}" for name, _ in runtime.FILES.values())):
         assert f"node_modules/onnxruntime-web/{name} " in dockerfile
     wanted = json.loads((folders.REPOSITORY / "package.json").read_text())["dependencies"]
     lock = (folders.REPOSITORY / "package-lock.json").read_text()
@@ -245,6 +250,8 @@ def test_the_image_and_the_lock_hold_the_runtime_at_its_version_and_no_registry(
 def test_without_npm_or_latents_there_is_no_decoder_for_browsers(monkeypatch, tmp_path):
     assert routes.decoder(runs.find("classifier-mnist")) is None
     monkeypatch.setattr(runtime, "PACKAGE", tmp_path)
+    assert not runtime.available()
+    (tmp_path / "package.json").write_text('{"version"')  # npm was stopped.
     assert not runtime.available()
     assert routes.decoder(runs.find("gan-mnist")) is None
 
@@ -404,7 +411,7 @@ export const InferenceSession = { create: () => new Promise(() => {}) };
          "The decoder could not be loaded: the server answered 503."),
         ("decoder.onnx", None, "The decoder could not be loaded from the server."),
         ("decoder.onnx", {"body": "no model"}, "The decoder does not run in this browser."),
-        ("ort.wasm.min.mjs", {"body": BROKEN, "content_type": "text/javascript"},
+        ("ort.wasm.min.js", {"body": BROKEN, "content_type": "text/javascript"},
          "The decoder stopped in this browser."),
     ],
 )  # fmt: skip

@@ -119,3 +119,13 @@ async def answer(path: str) -> int:
 
     await Starlette(routes=routes.ROUTES)(scope, receive, send)  # pyright: ignore
     return said[0]["status"]
+
+
+def test_a_file_that_cannot_be_read_is_not_found_until_it_can(make_run):
+    samples = make_run("first").path / "samples"
+    (samples / "000000000.webp").mkdir(parents=True)
+    address = "/genmodels/runs/first/samples/0.webp"
+    assert apart(asyncio.run, answer(address)) == 404
+    (samples / "000000000.webp").rmdir()
+    (samples / "000000000.webp").write_bytes(b"a picture")
+    assert apart(asyncio.run, answer(address)) == 200

@@ -1,6 +1,7 @@
 """The lessons: their formulas against the package's own, and every step in a real browser."""
 
 import math
+import shutil
 
 import pytest
 import torch
@@ -135,6 +136,32 @@ def test_every_step_can_be_linked_to(app, page, step):
     app.switch_page(str(shell.page(page))).run()
     assert not app.exception and not app.error
     assert app.subheader[0].value.endswith(step)
+
+
+@pytest.mark.parametrize("damage", ["missing", "damaged", "of no model"])
+def test_a_step_says_what_it_lacks_and_is_whole_again_once_it_is_restored(
+    app, tmp_path, monkeypatch, damage
+):
+    copies = tmp_path / "checkpoints"
+    shutil.copytree(folders.CHECKPOINTS / lessons.PLANE, copies / lessons.PLANE)
+    monkeypatch.setattr(folders, "CHECKPOINTS", copies)
+    kept = copies / lessons.PLANE / ("recipe.json" if damage == "of no model" else "latents.json")
+    whole = kept.read_bytes()
+    for _ in range(2):  # Nothing of either is remembered.
+        if damage == "missing":
+            kept.unlink()
+        else:
+            kept.write_text("{")
+        app.query_params["step"] = "Posterior"
+        app.switch_page(str(shell.page("vae"))).run()
+        assert not app.exception
+        (error,) = app.error
+        assert "restore" in error.value
+        assert "our fault" not in error.value
+        assert not next(button for button in app.button if button.label == "Next").disabled
+        kept.write_bytes(whole)
+        app.run()
+        assert not app.exception and not app.error
 
 
 def test_a_step_that_there_is_not_opens_the_first(app):

@@ -1,4 +1,7 @@
-"""docs/nginx.conf with Debian's nginx: TLS, a sub-path, two apps behind it, embedded elsewhere."""
+"""docs/nginx.conf with Debian's nginx: TLS, a sub-path, two apps behind it, embedded elsewhere.
+
+And the same nginx as a proxy that takes the beginning off paths, and before an exported site.
+"""
 
 import base64
 import contextlib
@@ -19,15 +22,17 @@ import pytest
 from browser import CHROMIUM, FLAGS, Traffic, open_page, serving
 from test_own_pictures import many, zipped
 
-from genmodels import folders
+from genmodels import export, folders
 from genmodels.own_pictures import MB, ZIP_BYTES
 from genmodels.ui import guard, visitor
 
 SHIPPED = (folders.REPOSITORY / "docs" / "nginx.conf").read_text()
+MIME_TYPES = Path("/etc/nginx/mime.types")
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 
 pytestmark = pytest.mark.skipif(
-    NGINX is None or shutil.which("openssl") is None, reason="needs nginx and openssl"
+    NGINX is None or shutil.which("openssl") is None or not MIME_TYPES.exists(),
+    reason="needs Debian's nginx and openssl",
 )
 
 
@@ -64,20 +69,36 @@ def place(tmp_path_factory) -> Iterator[Place]:
             base = "--server.baseUrlPath=/genmodels"
             apps.append(stack.enter_context(serving(folder / f"app-{number}", app, shared, base)))
         ports = [re.findall(r":(\d+)", app)[0] for app in apps]
-        (folder / "nginx.conf").write_text(whole(place, port, ports))
-        with (folder / "errors.txt").open("w") as errors:
-            command = [str(NGINX), "-p", str(folder), "-c", str(folder / "nginx.conf")]
-            nginx = subprocess.Popen(command, stderr=errors)
-        try:
-            for _ in range(100):
-                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-                    break
-                assert nginx.poll() is None, (folder / "errors.txt").read_text()
-                time.sleep(0.1)
-            yield place
-        finally:
-            nginx.terminate()
-            nginx.wait(20)
+        stack.enter_context(running(folder, port, whole(place, port, ports)))
+        yield place
+
+
+@contextlib.contextmanager
+def running(folder: Path, port: int, rules: str) -> Iterator[None]:
+    """nginx by these rules of its `http` block, of which a server listens on the port."""
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    temporary = " ".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
+    (folder / "nginx.conf").write_text(f"""
+        daemon off; user root; pid {folder}/pid; error_log stderr;
+        events {{}}
+        http {{
+            {temporary}
+            {rules}
+        }}
+    """)
+    with (folder / "errors.txt").open("w") as errors:
+        command = [str(NGINX), "-p", str(folder), "-c", str(folder / "nginx.conf")]
+        nginx = subprocess.Popen(command, stderr=errors)
+    try:
+        for _ in range(300):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                break
+            assert nginx.poll() is None, (folder / "errors.txt").read_text()
+            time.sleep(0.1)
+        yield
+    finally:
+        nginx.terminate()
+        nginx.wait(20)
 
 
 def free_ports(count: int) -> list[int]:
@@ -96,24 +117,17 @@ def whole(place: Place, port: int, apps: list[str]) -> str:
     used = used.replace("127.0.0.1:8501;", f"127.0.0.1:{apps[0]};")
     used = used.replace("# server 127.0.0.1:8502;", f"server 127.0.0.1:{apps[1]}; #")
     used = re.sub(r"/etc/ssl/\w+/", f"{folder}/", used)
-    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    temporary = " ".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
     return f"""
-        daemon off; user root; pid {folder}/pid; error_log stderr;
-        events {{}}
-        http {{
-            {temporary}
-            log_format apps '$cookie_genmodels_key $upstream_addr $request_method $uri $status';
-            access_log {place.log} apps;
-            {used}
-            server {{
-                listen 127.0.0.1:{friend} ssl;
-                listen 127.0.0.1:{stranger} ssl;
-                ssl_certificate {folder}/HOST.pem;
-                ssl_certificate_key {folder}/HOST.key;
-                default_type text/html;
-                return 200 '<iframe src="{place.address}/train" width="900" height="900"></iframe>';
-            }}
+        log_format apps '$cookie_genmodels_key $upstream_addr $request_method $uri $status';
+        access_log {place.log} apps;
+        {used}
+        server {{
+            listen 127.0.0.1:{friend} ssl;
+            listen 127.0.0.1:{stranger} ssl;
+            ssl_certificate {folder}/HOST.pem;
+            ssl_certificate_key {folder}/HOST.key;
+            default_type text/html;
+            return 200 '<iframe src="{place.address}/train" width="900" height="900"></iframe>';
         }}
     """
 
@@ -222,3 +236,76 @@ def get(address: str, method: str = "GET", **headers: str):
         return urllib.request.urlopen(request, timeout=20, context=trusting)
     except urllib.error.HTTPError as error:
         return error
+
+
+PREFIX = "/user/ada/proxy/8501"
+
+
+@pytest.fixture(params=["", "/genmodels"], ids=["as it is", "with a base path"])
+def stripped(request, tmp_path) -> Iterator[str]:
+    """The app behind a proxy that takes PREFIX off, as JupyterHub and Coder do; its address."""
+    (port,) = free_ports(1)
+    places = {name: str(tmp_path / name) for name in ("runs", "cache", "data")}
+    app = folders.REPOSITORY / "app.py"
+    base = [f"--server.baseUrlPath={request.param}"] if request.param else []
+    with serving(tmp_path, app, places, *base) as address:
+        upstream = address.removesuffix(request.param)
+        assert urllib.request.urlopen(f"{upstream}/_stcore/health").read() == b"ok"
+        rules = f"""
+            access_log off;
+            map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
+            server {{
+                listen 127.0.0.1:{port};
+                location {PREFIX}/ {{
+                    proxy_pass {upstream}/;
+                    proxy_http_version 1.1;
+                    proxy_set_header Host $http_host;
+                    proxy_set_header Upgrade $http_upgrade;
+                    proxy_set_header Connection $connection_upgrade;
+                }}
+            }}
+        """
+        with running(tmp_path, port, rules):
+            yield f"http://127.0.0.1:{port}{PREFIX}{request.param}"
+
+
+def test_a_proxy_may_take_the_beginning_off_paths(page, stripped):
+    """Pages, decoder, chart and samples are found from where the page is."""
+    open_page(page, f"{stripped}/interpolate?model=gan-mnist", "canvas[data-place='0']")
+    page.locator(".genmodels-trouble").filter(has_not_text=re.compile(".")).wait_for(
+        state="attached"
+    )
+    with page.expect_response("**/*.webp?*") as sample:
+        open_page(page, f"{stripped}/curves?runs=gan-mnist", ".main-svg")
+    assert sample.value.ok
+    open_page(page, f"{stripped}/", "h2")
+    page.get_by_role("button", name="Explore").click()
+    page.get_by_role("link", name="Sample").first.click()
+    page.get_by_role("option").first.wait_for()
+    assert page.url.startswith(f"{stripped}/sample")
+    needed = {".onnx", ".wasm", ".webp", "plotly.min.js"}
+    asked = [url.split("?")[0] for url in page.traffic.requests]
+    assert [end for end in needed if not any(url.endswith(end) for url in asked)] == []
+    assert page.traffic.trouble == []
+
+
+def test_an_exported_site_works_as_debian_serves_it(page, tmp_path, monkeypatch):
+    """It names no type for .mjs, nor for what else is not in its list, and the folder lies deep."""
+    monkeypatch.setenv("GENMODELS_CACHE", str(tmp_path / "cache"))
+    site = tmp_path / "served" / "some where" / "site"
+    assert export.main(["vae-mnist-2d", "--out", str(site)]) == 0
+    (port,) = free_ports(1)
+    (tmp_path / "mime.types").write_bytes(MIME_TYPES.read_bytes())
+    rules = f"""
+        include mime.types;
+        default_type application/octet-stream;
+        add_header X-Content-Type-Options nosniff;
+        access_log off;
+        server {{ listen 127.0.0.1:{port}; root {tmp_path}/served; }}
+    """
+    with running(tmp_path, port, rules):
+        page.goto(f"http://127.0.0.1:{port}/some%20where/site/")
+        page.wait_for_selector("#map .genmodels-large[data-place]")
+        page.wait_for_selector("#curves .main-svg")
+        page.wait_for_selector("#player .genmodels-frame[data-place='0']")
+    assert page.traffic.trouble == []

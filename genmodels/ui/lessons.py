@@ -172,7 +172,7 @@ def _found(*ids: str) -> list[Run]:
 def _shipped(name: str) -> Run:
     found = _found(name)
     if not found:
-        shared.empty(f"This step shows the model {name}, which is not here. Restore checkpoints/.")
+        raise RunError(f"this step shows the model {name}, which isn't here; restore checkpoints/.")
     return found[0]
 
 

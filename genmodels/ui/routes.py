@@ -1,8 +1,10 @@
 """What the app serves besides its pages: plotly.js, the stored samples of runs, and what a browser
 needs to decode by itself.
 
-Streamlit serves an app's own routes at the root, whatever `server.baseUrlPath` says, so these
-match below any prefix; the addresses made here carry the configured one.
+Addresses made here are relative to the page that shows them, whose path has one part: so they hold
+below `server.baseUrlPath`, and behind a proxy that puts a prefix of its own before all paths and
+takes it off again. Streamlit serves an app's own routes at the root, so these match below any
+prefix.
 """
 
 import gzip
@@ -95,7 +97,8 @@ def serve_runtime(request: Request) -> Response:
     name, version = request.path_params["name"], request.path_params["version"]
     if name not in runtime.FILES or not runtime.available() or version != runtime.version():
         return _not_found("There is no such part of onnxruntime-web here.")
-    return _constant(request, runtime.FOLDER / name, runtime.FILES[name])
+    file, kind = runtime.FILES[name]
+    return _constant(request, runtime.FOLDER / file, kind)
 
 
 async def serve_decoder(request: Request) -> Response:
@@ -105,8 +108,8 @@ async def serve_decoder(request: Request) -> Response:
         version, path = await to_thread.run_sync(_decoder_file, run_id, limiter=_exports)
     except GenmodelsError as error:
         return _not_found(str(error))
-    except FileNotFoundError:
-        return _not_found(f"The run {run_id!r} was deleted just now.")
+    except OSError as error:
+        return _unreadable(run_id, error)
     # Weights hardly shrink, so Streamlit shall not compress them for every browser.
     headers = _kept_if_same(request, version) | {"Content-Encoding": "identity"}
     if headers["ETag"] in request.headers.get("if-none-match", ""):
@@ -138,28 +141,36 @@ def serve_sample(request: Request) -> Response:
         if path is None:
             return _not_found(f"There is no sample of {run_id!r} after {seen} images.")
         version, content = str(path.stat().st_mtime_ns), path.read_bytes()
-    except (RunError, FileNotFoundError):
-        return _not_found(f"There is no run {run_id!r}, or it was deleted just now.")
+    except RunError as error:
+        return _not_found(str(error))
+    except OSError as error:
+        return _unreadable(run_id, error)
     headers = _kept_if_same(request, version)
     if headers["ETag"] in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     return Response(content, media_type="image/webp", headers=headers)
 
 
+HEALTH = "/_stcore/health"
 LEFT_OUT = {b"accept-encoding", b"if-modified-since", b"if-none-match"}
 
 
 class PreparePage:
-    """Gives a browser its key (see `visitor`), and tells Streamlit's page where its server is.
+    """Gives a browser its key (see `visitor`), tells Streamlit's page where its server is, and
+    answers at the root, too, whether the app is well.
 
     It would guess that from the address otherwise, and a page such as /sample would begin with
-    two requests that fail, red in the console.
+    two requests that fail, red in the console. Only the browser knows the whole path: a proxy may
+    have taken off its beginning. Of its end, this page, the server knows how many parts it has.
     """
 
     def __init__(self, app: ASGIApp):
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == HEALTH:
+            # Whoever asks a container whether it is well need not know of a base path.
+            scope = {**scope, "path": base() + HEALTH}
         if scope["type"] != "http" or "text/html" not in Headers(scope=scope).get("accept", ""):
             await self.app(scope, receive, send)
             return
@@ -192,7 +203,9 @@ def _is_html(begin: Message) -> bool:
 
 
 def _prepared(request: Request, begin: Message, body: bytes) -> Response:
-    script = f"<script>window.__streamlit={{BACKEND_BASE_URL:location.origin+{_base()!r}}}</script>"
+    parts = _parts(request.scope["path"])
+    where = f"location.origin+location.pathname.split('/').slice(0,-{parts}).join('/')"
+    script = f"<script>window.__streamlit={{BACKEND_BASE_URL:{where}}}</script>"
     body = body.replace(b"<head>", b"<head>" + script.encode(), 1)
     page = Response(body, begin["status"], {guard.POLICY_HEADER: guard.policy(body)})
     kept = [pair for pair in begin["headers"] if pair[0].lower() != b"content-length"]
@@ -214,18 +227,29 @@ ROUTES = [
 """For `st.App(..., routes=ROUTES)`."""
 
 
-def _base() -> str:
+def _parts(path: str) -> int:
+    """How many parts of a page's path come after where the app begins."""
+    return path.removeprefix(base()).count("/")
+
+
+def base() -> str:
+    """Where Streamlit was told that the app begins: "" or "/some/where"."""
     # Read late: when app.py is imported, Streamlit may not know its own settings yet.
-    base = (st.get_option("server.baseUrlPath") or "").strip("/")
-    return f"/{base}/" if base else "/"
+    path = (st.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{path}" if path else ""
 
 
 def _address(path: str) -> str:
-    return f"{_base()}genmodels/{path}"
+    return f"genmodels/{path}"
 
 
 def _not_found(sentence: str) -> Response:
     return PlainTextResponse(sentence, 404, headers={"Cache-Control": "no-store"})
+
+
+def _unreadable(run_id: str, error: OSError) -> Response:
+    """It may be mended, or have been deleted just now: nothing of this is kept."""
+    return _not_found(f"A file of the run {run_id!r} can't be read ({error.strerror}).")
 
 
 def _kept_if_same(request: Request, version: str) -> dict[str, str]:

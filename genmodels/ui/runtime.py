@@ -11,18 +11,23 @@ PACKAGE = folders.REPOSITORY / "node_modules" / "onnxruntime-web"
 FOLDER = PACKAGE / "dist"
 WASM = "ort-wasm-simd-threaded.wasm"
 FILES = {
-    "ort.wasm.min.mjs": "text/javascript",
-    "ort-wasm-simd-threaded.mjs": "text/javascript",
-    WASM: "application/wasm",
+    "ort.wasm.min.js": ("ort.wasm.min.mjs", "text/javascript"),
+    "ort-wasm-simd-threaded.js": ("ort-wasm-simd-threaded.mjs", "text/javascript"),
+    WASM: (WASM, "application/wasm"),
 }
-"""What a browser loads of it, and as what."""
+"""What a browser loads of it: the name it asks for, the installed file, and its media type. Many
+file servers, nginx as Debian ships it for one, know no type for .mjs, and browsers refuse modules
+without one."""
 
 
 def available() -> bool:
     """Whether browsers can decode."""
-    return (PACKAGE / "package.json").exists() and all((FOLDER / name).exists() for name in FILES)
+    return bool(version()) and all((FOLDER / file).exists() for file, _ in FILES.values())
 
 
 def version() -> str:
-    """The installed version; ask only where it is available."""
-    return json.loads((PACKAGE / "package.json").read_text("utf-8"))["version"]
+    """The installed version; "" where none is, or npm was stopped half-way."""
+    try:
+        return str(json.loads((PACKAGE / "package.json").read_text("utf-8"))["version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

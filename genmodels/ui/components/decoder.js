@@ -171,8 +171,9 @@ function decoderWorker() {
 
   async function start({ runtime, wasm, model }) {
     const [wasmBinary, graph] = await download([wasm, model]);
-    const ort = await import(`${runtime}ort.wasm.min.mjs`);
-    Object.assign(ort.env.wasm, { numThreads: 1, wasmBinary, wasmPaths: runtime });
+    const ort = await import(`${runtime}ort.wasm.min.js`);
+    const wasmPaths = { mjs: `${runtime}ort-wasm-simd-threaded.js` };
+    Object.assign(ort.env.wasm, { numThreads: 1, wasmBinary, wasmPaths });
     ort.env.logLevel = "error";
     session = await ort.InferenceSession.create(graph, { executionProviders: ["wasm"] });
     ({ Tensor } = ort);

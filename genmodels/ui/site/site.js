@@ -107,13 +107,14 @@ function buildPage(run) {
   hear();
 }
 
-/** An address of a gzip file's content; the file's own where that cannot be had. */
+/** An address of a gzip file's content, of that type; the file's own where that cannot be had. */
 async function unpacked(address, type) {
   try {
     const content = await (await fetch(address)).blob();
     const [first, second] = new Uint8Array(await content.slice(0, 2).arrayBuffer());
-    if (first !== 0x1f || second !== 0x8b) return address; // the server unpacked it
-    const whole = content.stream().pipeThrough(new DecompressionStream("gzip"));
+    const packed = first === 0x1f && second === 0x8b; // else the server unpacked it
+    const stream = content.stream();
+    const whole = packed ? stream.pipeThrough(new DecompressionStream("gzip")) : stream;
     return URL.createObjectURL(new Blob([await new Response(whole).blob()], { type }));
   } catch {
     return address; // Loading it again tells what is wrong, in place.
