@@ -5,7 +5,7 @@ import torch
 
 from genmodels import latent, pictures
 from genmodels.ui import components, curves_view, shared
-from genmodels.ui.shell import plain
+from genmodels.ui.shell import PageEnd, plain
 
 MOST = 4
 FRAMES = 31
@@ -38,7 +38,7 @@ view = st.segmented_control(
 if view == "Epochs":
     st.markdown("The 64 stored latents of each, at the moment under the slider.")
     curves_view.show([(run, run.metrics()) for run in shown])
-    st.stop()
+    raise PageEnd
 
 left, middle, right = st.columns(3, vertical_alignment="bottom")
 seed = left.number_input("Seed", 0, 2**31 - 1, 0, key="seed", bind="query-params")

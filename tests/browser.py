@@ -110,8 +110,14 @@ def page(browser) -> Iterator:
 def open_page(page, address: str, ready: str):
     page.goto(address)
     page.wait_for_selector(ready)
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    settled(page)
     return page
+
+
+def settled(page) -> None:
+    """Waits until the script has run; first for a while in which a press makes it begin."""
+    page.wait_for_timeout(300)
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
 
 
 def drag(page, box, look, steps: int = 40) -> set:

@@ -150,10 +150,10 @@ _lessons = {
 }
 
 
-def tour_invitation(text: str) -> bool:
-    """Asks whether one wants the tour, unless this browser was asked before; then a small button
-    is left. True once it was pressed."""
-    return bool(_tour(key="tour-invitation", data={"text": text}, on_start_change=_nothing).start)
+def tour_invitation(text: str) -> None:
+    """Asks whether one wants the tour, unless this browser was asked before, or took it. The link
+    to it (`tour=` in its address) stands beside this."""
+    _tour(key="tour-invitation", data={"text": text})
 
 
 def arrive(token: int, key: str) -> None:

@@ -34,6 +34,7 @@ if __name__ == "__main__":
         )
         sections.setdefault(section, []).append(page)
     page = st.navigation(sections, position="top")
+    shell.restore_address()
     shell.turn_text_on_primary()
     tour.show(page.url_path)
     lesson_link.show_task(page.url_path)

@@ -27,7 +27,7 @@ from ..recipes import DATASETS
 from ..runs import Run
 from . import components, endpoints, shared
 from .evaluation_view import progress_bar
-from .shell import plain
+from .shell import PageEnd, plain
 
 DRAW, UPLOAD, TEST = "Draw", "Upload", "Test image"
 WIDTH = 196
@@ -103,7 +103,6 @@ def _upload(run: Run) -> inputs.Floats:
     )
     if file is None:
         shared.empty("Choose a picture first.")
-    assert file is not None
     return _prepared(file.getvalue(), run.recipe.shape, digits)
 
 
@@ -116,7 +115,7 @@ def _prepared(content: bytes, shape: tuple[int, int, int], digits: bool) -> inpu
 def _test_image(run: Run) -> Chosen:
     images = shared.real_images(run.recipe, without=WITHOUT)
     if images is None:
-        st.stop()
+        raise PageEnd
     last = len(images) - 1
     if last < 0:
         raise DataError("no pictures were held out of this training; upload one.")

@@ -29,6 +29,7 @@ from ..recipes import LatentRecipe
 from . import guard, runtime, visitor
 
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+PAGE_SCRIPT = Path(__file__).with_name("page.js")
 # The address changes with the content, so a browser never has to ask again.
 FOREVER = "public, max-age=31536000, immutable"
 # The bytes of a file before compression, by which a browser tells a part from the whole.
@@ -206,6 +207,7 @@ def _prepared(request: Request, begin: Message, body: bytes) -> Response:
     parts = _parts(request.scope["path"])
     where = f"location.origin+location.pathname.split('/').slice(0,-{parts}).join('/')"
     script = f"<script>window.__streamlit={{BACKEND_BASE_URL:{where}}}</script>"
+    script += f"<script>{PAGE_SCRIPT.read_text('utf-8')}</script>"
     body = body.replace(b"<head>", b"<head>" + script.encode(), 1)
     page = Response(body, begin["status"], {guard.POLICY_HEADER: guard.policy(body)})
     kept = [pair for pair in begin["headers"] if pair[0].lower() != b"content-length"]

@@ -5,7 +5,7 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import streamlit as st
 from PIL import Image
@@ -15,7 +15,7 @@ from ..errors import DataError, RunError
 from ..recipes import DATASETS, Recipe
 from ..runs import Damaged, Run
 from . import runtime
-from .shell import plain, sentence
+from .shell import PageEnd, plain, sentence
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -117,10 +117,10 @@ def opinion_of(run: Run) -> tuple[str, str]:
     )
 
 
-def empty(text: str) -> None:
+def empty(text: str) -> NoReturn:
     """Nothing to show: says why and what to do, and ends the page."""
     st.info(text, icon=":material/info:")
-    st.stop()
+    raise PageEnd
 
 
 def model_of(run: Run) -> Any:

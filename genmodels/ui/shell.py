@@ -16,6 +16,8 @@ from typing import Any
 import streamlit as st
 from streamlit.elements.widgets import button_group, number_input
 from streamlit.navigation.page import Page
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.state.session_state_proxy import get_session_state
 
 from .. import folders
 from ..errors import GenmodelsError
@@ -98,6 +100,20 @@ def _warm_up() -> None:
     gc.freeze()
 
 
+def restore_address() -> None:
+    """After Back or Forward: has the page begin with all of the address.
+
+    Streamlit leaves out the parameters that the page left behind has as well, such as the model.
+    """
+    context = get_script_run_ctx()
+    if context is None or not context.is_history_navigation:
+        return
+    with get_session_state().query_params() as query:
+        query.populate_from_query_string(context.query_string)
+        query.set_initial_query_params_from_current()
+        query._send_query_param_msg()
+
+
 def turn_text_on_primary() -> None:
     """On dark ground the primary colour is light, to be read as text; Streamlit writes white on it,
     which cannot be read there. So text on it is the page's text turned over: light for dark. CSS
@@ -115,9 +131,13 @@ def page(name: str) -> Path:
     return folders.REPOSITORY / "pages" / f"{name}.py"
 
 
+class PageEnd(Exception):  # noqa: N818  nothing is wrong
+    """A page has no more to show. Not `st.stop`, which would end what stands around it as well."""
+
+
 def run(page: Page) -> None:
     """Runs a page; what the person can mend is said in place."""
-    with mistakes_in_place():
+    with mistakes_in_place(), contextlib.suppress(PageEnd):
         page.run()
 
 
@@ -151,6 +171,8 @@ def on_fault(error: Exception) -> bool:
     """
     if isinstance(error, GenmodelsError):
         st.error(sentence(error), icon=":material/error:")
+        return True
+    if isinstance(error, PageEnd):
         return True
     st.error(log_fault(error), icon=":material/bug_report:")
     return True

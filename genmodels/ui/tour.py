@@ -18,34 +18,51 @@ STOPS = (
 )
 INVITATION = "New here? A tour of six pages takes two minutes."
 STOP = "tour"
-"""In the session: the number of the stop, while the tour is on."""
+"""In the address and the session: the number of the stop, from 0, while the tour is on."""
 
 
 def invite() -> None:
     """On the first page: asks who has not been asked before."""
-    if components.tour_invitation(INVITATION):
-        st.session_state[STOP] = 0
-        st.switch_page(file_of(STOPS[0][0]))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        components.tour_invitation(INVITATION)
+        _link("Take the tour", 0)
 
 
 def show(page: str) -> None:
     """What the tour says of a page, while it is on; elsewhere the way back to it."""
+    names = [name for name, _ in STOPS]
+    asked = st.query_params.get(STOP)
+    if asked in map(str, range(len(STOPS))):
+        st.session_state.setdefault(STOP, int(asked))
     if STOP not in st.session_state:
         return
-    names = [name for name, _ in STOPS]
     at = names.index(page) if page in names else st.session_state[STOP]
     st.session_state[STOP] = at
+    if asked != str(at):  # For a reload.
+        st.query_params[STOP] = str(at)
     last = at == len(STOPS) - 1
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         words = STOPS[at][1] if page in names else "The tour goes on where you left it."
         st.markdown(f"**{at + 1} of {len(STOPS)}.** {words}", width="stretch")
-        if page not in names and st.button("Go on", key="tour-next", type="primary"):
-            st.switch_page(file_of(names[at]))
-        if page in names and not last and st.button("Next", key="tour-next", type="primary"):
-            st.switch_page(file_of(names[at + 1]))
+        if page not in names:
+            _link("**Go on**", at)
+        elif not last:
+            _link("**Next**", at + 1)
         st.button(
             "End of the tour" if last else "Leave the tour",
             key="tour-end",
-            on_click=st.session_state.pop,
-            args=(STOP, None),
+            on_click=_leave,
         )
+
+
+def _link(label: str, stop: int) -> None:
+    # A link, as everywhere: `st.switch_page` raises while the address holds what a widget is bound
+    # to, and spoils the way back.
+    page = file_of(STOPS[stop][0])
+    icon = ":material/arrow_forward:"
+    st.page_link(page, label=label, icon=icon, width="content", query_params={STOP: str(stop)})
+
+
+def _leave() -> None:
+    st.session_state.pop(STOP, None)
+    st.query_params.pop(STOP, None)

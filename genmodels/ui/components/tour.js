@@ -1,5 +1,5 @@
-// The invitation to the tour. The browser remembers that it was answered; afterwards a small button
-// is left.
+// The invitation to the tour, beside the link to it. The browser remembers that it was answered;
+// afterwards the link alone is left.
 
 const ANSWERED = "genmodels-tour";
 
@@ -7,12 +7,10 @@ export default (component) => show(component, buildInvitation);
 
 function buildInvitation(place) {
   const text = el("p", { class: "genmodels-label" });
-  const start = el("button", { type: "button", class: "genmodels-button" }, "Take the tour");
   const skip = el("button", { type: "button", class: "genmodels-button" }, "No, thanks");
-  const row = el("div", { class: "genmodels-invitation" }, text, start, skip);
+  const row = el("div", { class: "genmodels-invitation" }, text, skip);
   const root = el("div", { class: "genmodels-root" }, row);
   place.append(root);
-  let component = null;
 
   // A browser may forbid to remember.
   const answered = () => {
@@ -32,20 +30,22 @@ function buildInvitation(place) {
   }
   function paint() {
     row.classList.toggle("genmodels-asks", !answered());
-    text.hidden = skip.hidden = answered();
+    root.hidden = answered();
   }
-  start.addEventListener("click", () => {
-    answer();
-    component.setTriggerValue("start", true);
-  });
   skip.addEventListener("click", answer);
+  const take = (event) => {
+    if (event.target.closest?.('a[href*="tour="]')) answer();
+  };
+  document.addEventListener("click", take, true);
 
   return {
     update(next) {
-      component = next;
       text.textContent = next.data.text;
       paint();
     },
-    remove: () => root.remove(),
+    remove() {
+      document.removeEventListener("click", take, true);
+      root.remove();
+    },
   };
 }

@@ -1,0 +1,64 @@
+// Runs in the page before Streamlit: the browser's history, and what a translator changes.
+
+// One entry of the history for each page: Streamlit makes one for each parameter that its server
+// writes. Where the page is about to change, its parameters come before its path does: those are
+// of the page to come, which Streamlit adds to its path itself.
+{
+  const push = history.pushState.bind(history);
+  let leaving = false;
+  addEventListener("click", (event) => {
+    const link = event.composedPath().find((node) => node.localName === "a" && node.href);
+    if (!link || link.target || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    leaving = link.origin === location.origin && link.pathname !== location.pathname;
+  }, true);
+  addEventListener("popstate", () => { leaving = false; });
+  history.pushState = (state, title, url) => {
+    const same = new URL(url, location.href).pathname === location.pathname;
+    if (same && leaving) return;
+    leaving = false;
+    if (same) history.replaceState(state, title, url);
+    else push(state, title, url);
+  };
+}
+
+// A translator puts <font> elements in the place of text, or around it. React, which knows only the
+// text, would fail when it takes the text away, puts something before it, or changes it.
+{
+  const stands = new WeakMap(); // text that was taken away, and what stands in its place
+  const isFont = (node) => node?.nodeName === "FONT";
+  new MutationObserver((changes) => {
+    for (const { addedNodes, removedNodes, previousSibling, nextSibling } of changes) {
+      for (const node of removedNodes) {
+        const there = [...addedNodes, previousSibling, nextSibling].find(isFont);
+        if (node.nodeType === Node.TEXT_NODE && !node.isConnected && there) stands.set(node, there);
+      }
+    }
+  }).observe(document, { childList: true, subtree: true });
+
+  /** The child of a parent that shows a node now; null where there is none. */
+  function shown(parent, node) {
+    let at = node.isConnected ? node : stands.get(node) ?? node;
+    while (at && at.parentNode !== parent) at = at.parentNode;
+    return at;
+  }
+  const { removeChild, insertBefore } = Node.prototype;
+  Node.prototype.removeChild = function (node) {
+    if (node.parentNode === this || node.nodeType !== Node.TEXT_NODE) return removeChild.call(this, node);
+    const there = shown(this, node);
+    if (there) removeChild.call(this, there);
+    return node;
+  };
+  Node.prototype.insertBefore = function (node, before) {
+    const moved = before?.nodeType === Node.TEXT_NODE && before.parentNode !== this;
+    return insertBefore.call(this, node, moved ? shown(this, before) : before);
+  };
+  const text = Object.getOwnPropertyDescriptor(Node.prototype, "nodeValue");
+  Object.defineProperty(Node.prototype, "nodeValue", {
+    ...text,
+    set(value) {
+      const there = this.isConnected ? null : stands.get(this);
+      text.set.call(this, value);
+      if (there?.isConnected) there.replaceWith(this); // to be translated again
+    },
+  });
+}
