@@ -2,17 +2,18 @@
 
 import contextlib
 import io
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TextIO
 
 import tyro
 from tqdm import tqdm
 from typing_extensions import Doc
 
-from .. import runs
+from .. import folders, runs
 from ..command import one_sentence
 from ..devices import choose_device
 from ..errors import GenmodelsError, RunError
@@ -65,15 +66,17 @@ class Bar:
         self.what = ""
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        if self.bar is None or what != self.what:
-            self.close()
-            self.what = what
-            self.bar = tqdm(desc=what, total=total, dynamic_ncols=True)
-        self.bar.update(done - self.bar.n)
+        with silence_when_closed(sys.stderr):
+            if self.bar is None or what != self.what:
+                self.close()
+                self.what = what
+                self.bar = tqdm(desc=what, total=total, dynamic_ncols=True)
+            self.bar.update(done - self.bar.n)
 
     def close(self) -> None:
         if self.bar is not None:
-            self.bar.close()
+            with silence_when_closed(sys.stderr):
+                self.bar.close()
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -94,7 +97,7 @@ def main(arguments: Sequence[str]) -> int:
             except GenmodelsError as error:
                 status = complain(error)
     except KeyboardInterrupt:
-        print("interrupted; runs that were measured before are written", file=sys.stderr)
+        tell("interrupted; runs that were measured before are written", sys.stderr)
         return 130
     return status
 
@@ -125,6 +128,8 @@ def measure(run: Run | Damaged, options: Options) -> None:
     """Measures one run, writes it down and prints the table. Raises GenmodelsError."""
     if isinstance(run, Damaged):
         raise RunError(run.reason)
+    folders.check_writable(run.path)
+    run.evaluation()  # What can't be read can't be added to.
     bar = Bar()
     try:
         entries = evaluate(
@@ -140,8 +145,17 @@ def measure(run: Run | Damaged, options: Options) -> None:
         )
     finally:
         bar.close()
-    save(run, entries)
-    print(table(run, entries))
+    trouble = None
+    try:
+        save(run, entries)
+    except (GenmodelsError, OSError) as error:
+        trouble = error
+    tell(table(run, entries), sys.stdout)
+    if trouble is not None:
+        raise RunError(
+            f"{run.id}: the values above could not be stored ({trouble}); keep them, or make "
+            f"{run.path} writable and measure again."
+        ) from trouble
 
 
 def judge(options: Options) -> features.Extractor:
@@ -169,8 +183,25 @@ def table(run: Run, entries: list[dict]) -> str:
 
 
 def complain(error: GenmodelsError) -> int:
-    print(f"{PROGRAM}: {error}", file=sys.stderr)
+    tell(f"{PROGRAM}: {error}", sys.stderr)
     return 2
+
+
+def tell(text: str, stream: TextIO) -> None:
+    """Prints it. Where nobody listens any more (`| head`), measuring goes on in silence."""
+    with silence_when_closed(stream):
+        print(text, file=stream, flush=True)
+
+
+@contextlib.contextmanager
+def silence_when_closed(stream: TextIO) -> Iterator[None]:
+    """Sends all that is written to a closed pipe, now and later, to nowhere."""
+    try:
+        yield
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 if __name__ == "__main__":
