@@ -18,3 +18,11 @@ class RunError(GenmodelsError):
 
 class DataError(GenmodelsError):
     """A data set, or a set of own pictures, that is missing, incomplete or damaged."""
+
+
+class FolderError(GenmodelsError):
+    """A folder that cannot be written: it is another user's, read-only, or its disk is full."""
+
+
+class LockError(RunError):
+    """A run's lock, or another, that cannot be had: there are no locks, or its file is amiss."""
