@@ -152,11 +152,15 @@ def on_fault(error: Exception) -> bool:
     if isinstance(error, GenmodelsError):
         st.error(sentence(error), icon=":material/error:")
         return True
+    st.error(log_fault(error), icon=":material/bug_report:")
+    return True
+
+
+def log_fault(error: Exception) -> str:
+    """Logs an unexpected error whole; a sentence with a reference to it."""
     reference = secrets.token_hex(4)
     log.error("fault %s\n%s", reference, "".join(traceback.format_exception(error)))
-    st.error(
+    return (
         f"Something went wrong, and it is our fault. Reload the page; if it stays, "
-        f"report the reference {reference}, which stands in the server's log with the cause.",
-        icon=":material/bug_report:",
+        f"report the reference {reference}, which stands in the server's log with the cause."
     )
-    return True
