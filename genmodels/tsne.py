@@ -5,7 +5,6 @@ It is computed in a process of its own, so that a page can tell how far it is an
 """
 
 import importlib.metadata
-import os
 import re
 import subprocess
 import sys
@@ -34,13 +33,17 @@ def read(run: Run) -> Tensor | None:
 
 
 def steps(run: Run) -> Generator[int]:
-    """Computes them, giving how many of the iterations are done. Closing it ends the work."""
+    """Computes them, giving how many of the iterations are done. Closing it ends the work.
+
+    Raises FolderError before it where the cache can't be written.
+    """
+    cache.check_writable()
     command = [sys.executable, "-u", "-m", "genmodels.tsne", str(run.path)]
     process = subprocess.Popen(
         command,
         cwd=folders.REPOSITORY,
         # Threads that spin while they wait are many times slower where others work too.
-        env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE"},
+        env=folders.environment() | {"OMP_WAIT_POLICY": "PASSIVE"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -85,6 +85,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         options = parse(arguments)
         chosen = choose(options)
+        places = [run.path for run in chosen if isinstance(run, Run)]
+        folders.check_writable(folders.cache(), *places)
         if options.features == "inception":
             # Told once, not for each run.
             features.find_inception(options.weights)
@@ -128,7 +130,6 @@ def measure(run: Run | Damaged, options: Options) -> None:
     """Measures one run, writes it down and prints the table. Raises GenmodelsError."""
     if isinstance(run, Damaged):
         raise RunError(run.reason)
-    folders.check_writable(run.path)
     run.evaluation()  # What can't be read can't be added to.
     bar = Bar()
     try:
