@@ -33,7 +33,11 @@ def read(run: Run) -> Tensor | None:
 
 
 def steps(run: Run) -> Generator[int]:
-    """Computes them, giving how many of the iterations are done. Closing it ends the work."""
+    """Computes them, giving how many of the iterations are done. Closing it ends the work.
+
+    Raises FolderError before it where the cache can't be written.
+    """
+    cache.check_writable()
     command = [sys.executable, "-u", "-m", "genmodels.tsne", str(run.path)]
     process = subprocess.Popen(
         command,

@@ -10,13 +10,21 @@ from genmodels.ui import shared
 from genmodels.ui.evaluation_view import (
     MEANINGS,
     NOT_COMPUTED,
-    compute,
+    estimate,
     find_nearest,
+    is_measuring,
+    show_measuring,
+    start_measuring,
     table,
 )
 from genmodels.ui.permission import may_compute
+from genmodels.ui.shell import mistakes_in_place, sentence
 
 SHOWN = 10
+KINDS = {
+    "classifier": "Our classifier",
+    "inception": "Inception (FID)",
+}
 
 
 def show_numbers(run: Run, entries: list[evaluation.Entry]) -> None:
@@ -24,38 +32,24 @@ def show_numbers(run: Run, entries: list[evaluation.Entry]) -> None:
     fid = [entry for entry in entries if entry["title"] == "FID"]
     others = [entry for entry in entries if entry["metric"] == "frechet" and entry not in fid]
     with st.container(horizontal=True):
+        for entry in others:
+            st.metric(entry["title"], f"{entry['value']:.3g}", help=f"{entry['samples']:,} samples")
         if fid:
             best = max(fid, key=lambda entry: entry["samples"])
             st.metric("FID", f"{best['value']:.2f}", help=f"{best['samples']:,} samples")
             st.metric("Floor (train against val)", f"{best['floor']['value']:.2f}")
         else:
             st.metric("FID", NOT_COMPUTED)
-        for entry in others:
-            st.metric(entry["title"], f"{entry['value']:.3g}", help=f"{entry['samples']:,} samples")
 
     st.subheader("Measure", anchor=False)
     if may_compute():
-        left, middle, right = st.columns([2, 2, 1], vertical_alignment="bottom")
-        kind = left.segmented_control(
-            "Features of",
-            ["inception", "classifier"],
-            default="inception",
-            required=True,
-            format_func={
-                "inception": "Inception (FID)",
-                "classifier": "Our classifier",
-            }.__getitem__,
-            key="features",
-            bind="query-params",
-        )
-        samples = middle.number_input(
-            "Samples", 2, 50_000, 10_000, 1000, key="samples", bind="query-params"
-        )
-        if right.button("Compute", type="primary", width="stretch"):
-            compute(run, kind, samples)
+        show_form(run)
+    with mistakes_in_place():
+        show_measuring()
 
     st.subheader("All runs", anchor=False)
-    frame = table(shared.gallery()[0])
+    others = [other for other in shared.gallery()[0] if other.id != run.id]
+    frame = table([run, *others])
     st.dataframe(
         frame,
         hide_index=True,
@@ -67,6 +61,38 @@ def show_numbers(run: Run, entries: list[evaluation.Entry]) -> None:
     shared.downloads(("CSV", "evaluation.csv", frame.to_csv(index=False).encode()))
     with st.expander("What the numbers mean"):
         st.markdown(MEANINGS)
+
+
+def show_form(run: Run) -> None:
+    """What to measure and how, with an estimate of the time."""
+    left, middle, right = st.columns([2, 2, 1], vertical_alignment="bottom")
+    # Our classifiers know the data sets' pictures alone.
+    kinds: list[evaluation.features.Kind] = (
+        ["inception"] if run.recipe.pictures else ["classifier", "inception"]
+    )
+    if st.session_state.get("features") not in kinds:
+        st.session_state.pop("features", None)
+    kind = left.segmented_control(
+        "Features of",
+        kinds,
+        default=kinds[0],
+        required=True,
+        format_func=KINDS.__getitem__,
+        key="features",
+        bind="query-params",
+    )
+    samples = middle.number_input(
+        "Samples", evaluation.LEAST, 50_000, 10_000, 1000, key="samples", bind="query-params"
+    )
+    try:
+        evaluation.check_counts(run)
+        reason = "Your measurement is still running." if is_measuring() else ""
+    except evaluation.EvaluationError as error:
+        reason = sentence(error)
+    if right.button("Compute", type="primary", width="stretch", disabled=bool(reason)):
+        start_measuring(run, kind, samples)
+        st.rerun()
+    st.caption(reason or estimate(run, kind, samples))
 
 
 def show_counts(entries: list[evaluation.Entry]) -> None:
@@ -104,7 +130,7 @@ def show_nearest(run: Run) -> None:
     """Samples beside the training images nearest to them."""
     st.markdown(
         "Does the model draw anew, or repeat pictures it was shown? Left in each pair a "
-        "sample, right the nearest of all training images."
+        "sample, right the nearest of the training images that it learnt from."
     )
     left, right = st.columns(2)
     by = left.segmented_control(
@@ -153,7 +179,9 @@ shared.heading(
     "two as a network sees them: less is better. Look at the samples too: a number is no picture.",
 )
 run = shared.choose_run()
-entries = evaluation.results(run)
+entries: list[evaluation.Entry] = []
+with mistakes_in_place():  # A damaged file spoils neither the table nor the nearest images.
+    entries = evaluation.results(run)
 numbers, counts, memory = st.tabs(
     ["Numbers", "Why the number of samples matters", "Nearest training images"],
     key="view",

@@ -108,10 +108,9 @@ def show_tsne(run: Run, stored: Stored) -> None:
         shared.empty(f"t-SNE needs {tsne.LEAST} posterior means; this run keeps fewer.")
     points = tsne.read(run)
     if points is None:
-        slot = st.empty()
-        if slot.button("Compute t-SNE", type="primary"):
-            slot.empty()
+        if not map_view.is_computing_tsne(run) and st.button("Compute t-SNE", type="primary"):
             map_view.compute_tsne(run)
+            st.rerun()
         return
     st.plotly_chart(
         figures.scatter(points.numpy(), stored.labels, stored.classes),

@@ -18,10 +18,12 @@ shared.heading(
 )
 run = shared.choose_run(has="encoder", need="VAE")
 model = shared.model_of(run)
+shown = st.container()  # Above what chooses them: on a phone the pictures come first.
 images = shared.real_images(run.recipe)
 if images is None:
+    numbers = list(range(1, SHOWN + 1))
     originals, names = model.sample(SHOWN, seed=0), ["sample"] * SHOWN
-    source = "The model's own samples"
+    source, kind = "The model's own samples", "samples-seed-0"
 else:
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     last = max(0, len(images) - SHOWN)
@@ -35,8 +37,9 @@ else:
         width="stretch",
     )
     originals = data.to_float(images.pixels[first : first + SHOWN])
+    numbers = list(range(first, first + len(originals)))
     names = [images.classes[label] for label in images.labels[first : first + SHOWN]]
-    source = "Test images, which the model never saw"
+    source, kind = "Test images, which the model never saw", "test-images"
 
 with torch.inference_mode():
     mean, log_variance = model.encode(originals)
@@ -44,31 +47,33 @@ with torch.inference_mode():
     errors = (decoded - originals).square().mean((1, 2, 3))
     difference = (decoded - originals).abs()
     kl = objectives.kl_divergence(mean, log_variance).mean().item()
-st.markdown(
-    f"**{source}.** In each column from above: the original, its reconstruction, and where they "
-    "differ (brighter is more). The error is the mean squared one, pixels from 0 to 1."
-)
 triples = torch.stack([originals, decoded, difference], 1)
-with st.container(horizontal=True):
-    for index, (name, triple) in enumerate(zip(names, triples, strict=True)):
-        column = pictures.sprite(shared.as_pictures(triple), columns=1, gap=2)
-        error = f"error {errors[index]:.4f}"
-        st.image(
-            pictures.enlarge(column, max(1, 112 // triple.shape[-1])),
-            caption=f"{plain(name)}, {error}",
-            alt=f"{name}: original, reconstruction and difference, mean squared {error}",
-            width=112,
-        )
-st.caption(
-    f"Mean of these {len(originals)}: squared error {errors.mean():.4f}, "
-    f"KL divergence {kl:.1f} nats for {model.latent_dim} latent numbers."
-)
+with shown:
+    st.markdown(
+        f"**{source}.** In each column from above: the original, its reconstruction, and where "
+        "they differ (brighter is more). The error is the mean squared one, pixels from 0 to 1."
+    )
+    with st.container(horizontal=True):
+        for index, (name, triple) in enumerate(zip(names, triples, strict=True)):
+            column = pictures.sprite(shared.as_pictures(triple), columns=1, gap=2)
+            error = f"error {errors[index]:.4f}"
+            st.image(
+                pictures.enlarge(column, max(1, 112 // triple.shape[-1])),
+                caption=f"{plain(name)}, {error}",
+                alt=f"{name}: original, reconstruction and difference, mean squared {error}",
+                width=112,
+            )
+    st.caption(
+        f"Mean of these {len(originals)}: squared error {errors.mean():.4f}, "
+        f"KL divergence {kl:.1f} nats for {model.latent_dim} latent numbers."
+    )
 whole = pictures.sprite(shared.as_pictures(triples.flatten(0, 1)), columns=3, gap=2)
+name = f"{run.id}-{kind}-{numbers[0]}-to-{numbers[-1]}"
 shared.downloads(
-    ("PNG", f"{run.id}-reconstructions.png", lambda: pictures.png(whole)),
+    ("PNG", f"{name}-reconstructions.png", lambda: pictures.png(whole)),
     (
         "Posteriors as CSV",
-        f"{run.id}-posteriors.csv",
-        lambda: shared.latents_csv({str(n): z for n, z in enumerate(mean, 1)}),
+        f"{name}-posteriors.csv",
+        lambda: shared.latents_csv({f"{kind}-{n}": z for n, z in zip(numbers, mean, strict=True)}),
     ),
 )

@@ -1,5 +1,7 @@
 """Distances against mathematics, against plain references and against pytorch-fid itself."""
 
+import dataclasses
+import errno
 import json
 import math
 import subprocess
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.fid import random_weights
-from genmodels import data, evaluation, folders, runs, weights
+from genmodels import data, evaluation, folders, own_pictures, runs, weights
 from genmodels.errors import GenmodelsError
 from genmodels.evaluation import EvaluationError, distances, features, neighbours, statistics
 from genmodels.evaluation.__main__ import main
@@ -123,6 +125,18 @@ class TestFrechetDistance:
         nuclear = np.linalg.svd(centred[0] @ centred[1].T, compute_uv=False).sum()
         expected = ((few.mean(0) - many.mean(0)) ** 2).sum() + sum(traces) - 2 * nuclear
         assert found == pytest.approx(expected, abs=1e-9 * sum(traces))
+
+    def test_of_copies_and_of_samples_that_are_all_the_same(self):
+        copies = stream(np.repeat(draw(5, 20), 60, 0))
+        for times in (60, 61, 300):
+            other = stream(np.repeat(draw(5, 20), times, 0))
+            scale = copies.covariance.trace().item()
+            assert 0 <= statistics.frechet(copies, other).value < 1e-4 * scale
+        real, same = stream(draw(300, 20)), stream(np.ones((300, 20)))
+        found = statistics.frechet(same, real)
+        apart = (real.mean - 1).square().sum() + real.covariance.trace()
+        assert found.value == pytest.approx(apart.item())
+        assert found.error == pytest.approx(0, abs=1e-6)
 
     def test_error_is_the_spread_of_fresh_draws(self):
         mean, covariance = gaussian(draw(1000, 8, 1))
@@ -236,6 +250,15 @@ class TestPrecisionRecall:
         sample = draw(50, 6)
         assert evaluation.precision_recall(sample, sample)[0].value == 1
         assert evaluation.precision_recall(sample, sample + 100)[1].value == 0
+
+    @pytest.mark.parametrize("dimensions", [64, 2048])
+    def test_of_copies(self, dimensions: int):
+        sample = draw(50, dimensions) + 100
+        copies = np.repeat(sample, 6, 0)  # The third neighbour of each is itself.
+        for pair in ((sample, copies), (copies, sample), (copies, copies[::-1].copy())):
+            precision, recall = evaluation.precision_recall(*pair)
+            assert (precision.value, recall.value) == (1, 1)
+        assert evaluation.precision_recall(copies, copies + 0.01)[0].value == 0
 
 
 def plain_share(sample: Floats, others: Floats, k: int = 3) -> float:
@@ -597,18 +620,161 @@ class TestNeighbours:
     def test_nearness_is_0_for_copies_and_1_for_what_is_drawn_alike(self):
         rng = torch.Generator().manual_seed(0)
         training, others, *drawn = torch.randn(30, 400, 3, generator=rng)
-        assert neighbours.nearness(training[:50], others, training).value == 0
-        assert neighbours.nearness(others, others, training).value == 1
-        found = [neighbours.nearness(set_, others, training) for set_ in drawn]
+
+        def nearness(features: torch.Tensor) -> evaluation.distances.Estimate:
+            found = neighbours.nearness(features, others, training)
+            assert found is not None
+            return found
+
+        assert nearness(training[:50]).value == 0
+        assert nearness(others).value == 1
+        found = [nearness(each) for each in drawn]
         values, errors = (torch.tensor(column) for column in zip(*found, strict=True))
         assert values.mean().item() == pytest.approx(1, abs=0.1)
         assert errors.mean().item() == pytest.approx(values.std().item(), rel=0.4)
+
+    def test_held_out_images_that_are_training_images_are_left_out(self):
+        rng = torch.Generator().manual_seed(0)
+        training, others, drawn = torch.randn(3, 400, 3, generator=rng)
+        expected = neighbours.nearness(drawn, others, training)
+        copies = training[:399] * (1 + 1e-6)  # As rounding in another batch leaves them.
+        found = neighbours.nearness(drawn, torch.cat([copies, others]), training)
+        assert found == expected
+        assert neighbours.nearness(drawn, copies, training) is None
 
     def test_none_and_others_are_refused(self):
         with pytest.raises(EvaluationError, match="no training images"):
             neighbours.nearest(torch.zeros(1, 3), [])
         with pytest.raises(EvaluationError, match="3 and 4 dimensions"):
             neighbours.nearest(torch.zeros(1, 3), [torch.zeros(2, 4)])
+
+
+def no_work(what: str, done: int, total: int) -> None:
+    raise AssertionError(f"{what}: begun before it was refused")
+
+
+def pixels(dimensions: int = 4) -> Extractor:
+    """Some pixels as features: they know pictures of every kind."""
+
+    def middle(images: torch.Tensor) -> torch.Tensor:
+        return images[:, 0, 10:, 10:].flatten(1)[:, :dimensions]
+
+    return Extractor(
+        name="inception", label="pixels", dimensions=dimensions, fingerprint=f"{dimensions}",
+        channels=(1, 3), batch_size=16, device=torch.device("cpu"), network=middle,
+    )  # fmt: skip
+
+
+def picture_run(make_run, folder: Path, noise: list[int], **changes: Any) -> runs.Run:
+    """A run of own pictures: one of noise for each of the seeds."""
+    folder.mkdir()
+    for number, seed in enumerate(noise):
+        rng = np.random.default_rng(seed)
+        picture = Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8))
+        picture.save(folder / f"{number:03d}.png")
+    return make_run("own", "gan-mnist", pictures=own_pictures.from_path(folder).id, **changes)
+
+
+class TestFewAndEqualPictures:
+    """They are measured to numbers that mean something, or refused before the work."""
+
+    @pytest.mark.parametrize("count", [16, 20, 34])
+    def test_too_few_held_out(self, make_run, cache_folder, tmp_path, count):
+        run = picture_run(make_run, tmp_path / "few", list(range(count)))
+        held_out = len(data.of(run.recipe, "val"))
+        assert held_out < 4
+        with pytest.raises(EvaluationError, match=f"it has {count - held_out} and {held_out}\\."):
+            evaluation.evaluate(run, pixels(), samples=20, progress=no_work)
+
+    def test_too_few_learnt_from(self, make_run, arguments, extractor):
+        run = make_run("first", "gan-mnist", train_limit=3)
+        with pytest.raises(EvaluationError, match="it has 3 and 80"):
+            evaluation.evaluate(run, extractor, **arguments, progress=no_work)
+
+    def test_what_a_run_recorded_is_told_without_its_images(self, make_run):
+        run = make_run("first", "gan-mnist")
+        evaluation.check_counts(run)
+        origins = {"images": 18, "fingerprint": ""}, {"images": 2, "fingerprint": ""}
+        runs.change_info(run.path, data=dict(zip(("train", "val"), origins, strict=True)))
+        with pytest.raises(EvaluationError, match="it has 18 and 2"):
+            evaluation.check_counts(runs.find("first"))
+
+    @pytest.mark.parametrize("seeds", [[1] * 40, [0] * 39 + [1]])
+    def test_equal_pictures(self, make_run, cache_folder, tmp_path, seeds):
+        run = picture_run(make_run, tmp_path / "equal", seeds)
+        if len(data.of(run.recipe, "val").pixels.unique(dim=0)) == 1:
+            with pytest.raises(EvaluationError, match="are the same picture"):
+                evaluation.evaluate(run, pixels(), samples=20, progress=no_work)
+        else:
+            entries = evaluation.evaluate(run, pixels(), samples=20)
+            assert all(0 <= entry["value"] < 1e3 for entry in entries)
+
+    def test_pictures_that_the_features_do_not_tell_apart(self, make_run, cache_folder, tmp_path):
+        run = picture_run(make_run, tmp_path / "p", list(range(60)))
+        blind = dataclasses.replace(
+            pixels(), network=lambda images: torch.ones(len(images), 4), label="blind"
+        )
+        seen = []
+        with pytest.raises(EvaluationError, match="blind sees no difference"):
+            evaluation.evaluate(run, blind, samples=20, progress=lambda what, *_: seen.append(what))
+        assert set(seen) == {"Real images (val)"}
+
+    def test_duplicates(self, make_run, cache_folder, tmp_path):
+        run = picture_run(make_run, tmp_path / "twice", [max(n // 2, n - 30) for n in range(100)])
+        found = {e["metric"]: e for e in evaluation.evaluate(run, pixels(40), samples=60)}
+        assert "nearness" in found
+        for entry in found.values():
+            assert -1 < entry["value"] < 100, entry["title"]
+            assert -1 < entry["floor"]["value"] < 100, entry["title"]
+
+    def test_a_model_that_always_draws_the_same(self, make_run, arguments, extractor):
+        run = make_run("first", "gan-mnist")
+        nets = {n: m.state_dict() for n, m in weights.load_run(run).networks.items()}
+        nets["generator"] = {k: torch.zeros_like(v) for k, v in nets["generator"].items()}
+        weights.save_networks(run.path, nets, 0)
+        found = {e["metric"]: e for e in evaluation.evaluate(run, extractor, **arguments)}
+        assert found["spread"]["value"] == pytest.approx(0, abs=1e-3)
+        assert found["precision"]["value"] in (0, 1)
+        assert found["recall"]["value"] == pytest.approx(0, abs=0.1)
+        assert all(math.isfinite(entry["value"]) for entry in found.values())
+
+
+def test_the_nearest_images_are_among_those_the_run_learnt_from(make_run, arguments, extractor):
+    run = make_run("first", "gan-mnist", train_limit=20)
+    told = []
+    found = evaluation.evaluate(run, extractor, **arguments, progress=lambda *t: told.append(t))
+    assert ("Features of the training images", 20, 20) in told
+    nearness = next(entry for entry in found if entry["metric"] == "nearness")
+    # The floor's pictures are mostly ones that the run never saw, as the held-out ones are.
+    assert nearness["floor"]["value"] == pytest.approx(1, abs=0.5)
+
+
+@pytest.mark.parametrize("place", ["run", "cache"])
+def test_the_newest_measurement_counts_whatever_the_clock_says(
+    make_run, extractor: Extractor, arguments: dict[str, Any], place: str
+):
+    run = make_run("first", "gan-mnist")
+    first = evaluation.evaluate(run, extractor, **arguments)
+
+    def save(entries: list[evaluation.Entry]) -> None:
+        evaluation.save(run, entries) if place == "run" else evaluation.save_to_cache(entries)
+
+    save(first)
+    set_back = [entry | {"created": "1999-01-01T00:00:00Z", "value": 7.0} for entry in first]
+    save(set_back)
+    assert evaluation.results(run) == set_back
+
+
+def test_a_damaged_file_of_the_cache_is_written_anew(
+    make_run, extractor: Extractor, arguments: dict[str, Any], cache_folder: Path
+):
+    run = make_run("first", "gan-mnist")
+    entries = evaluation.evaluate(run, extractor, **arguments)
+    evaluation.save_to_cache(entries)
+    [path] = (cache_folder / "evaluation").glob("*.json")
+    path.write_bytes(path.read_bytes()[:100])
+    evaluation.save_to_cache(entries)
+    assert evaluation.results(run) == entries
 
 
 def test_damaged_results_are_told_in_a_sentence(make_run, cache_folder: Path):
@@ -621,7 +787,7 @@ def test_damaged_results_are_told_in_a_sentence(make_run, cache_folder: Path):
     path = cache_folder / "evaluation" / f"{weights.fingerprint(run)}.json"
     path.parent.mkdir()
     path.write_text("[")
-    with pytest.raises(EvaluationError, match="is damaged; delete it"):
+    with pytest.raises(EvaluationError, match="is damaged; measure again"):
         evaluation.results(run)
 
 
@@ -633,9 +799,10 @@ def test_bad_requests_are_refused(make_run, extractor: Extractor, arguments: dic
         features.classifier(run)
     with pytest.raises(EvaluationError, match=r"digit classifier judge takes images \[n, 1,"):
         extractor(torch.zeros(2, 3, 28, 28))
-    arguments["samples"] = 1
-    with pytest.raises(EvaluationError, match="at least 2 samples, not 1"):
-        evaluation.evaluate(run, extractor, **arguments)
+    for samples in (1, 2, 3):
+        arguments["samples"] = samples
+        with pytest.raises(EvaluationError, match=f"at least 4 samples, not {samples}"):
+            evaluation.evaluate(run, extractor, **arguments, progress=no_work)
 
 
 class TestCommand:
@@ -656,6 +823,54 @@ class TestCommand:
         assert {entry["features"] for entry in run.evaluation()} == {"classifier-mnist", "other"}
         assert "Fréchet distance (digit classifier other)" in capsys.readouterr().out
 
+    @pytest.fixture
+    def typed(self, make_run, arguments: dict[str, Any]) -> list[str]:
+        """Measures `first`."""
+        make_run("classifier-mnist", "classifier-mnist", width=4, stages=2)
+        make_run("first", "gan-mnist")
+        return ["first", "--samples", "40", "--data-dir", str(arguments["data_folder"])]
+
+    def test_what_cannot_be_written_is_told_before_the_work(
+        self, typed: list[str], monkeypatch: pytest.MonkeyPatch, capsys, tmp_path: Path
+    ):
+        monkeypatch.setattr("genmodels.evaluation.__main__.Bar.__call__", no_work)
+        damaged = runs.find("first").path / "evaluation.json"
+        damaged.write_text("[{")
+        assert main(typed) == 2
+        assert "evaluation.json is damaged" in capsys.readouterr().err
+        damaged.unlink()
+        (tmp_path / "file").touch()
+        monkeypatch.setenv("GENMODELS_CACHE", str(tmp_path / "file"))
+        assert main(typed) == 2
+        complaint = capsys.readouterr().err
+        assert f"{tmp_path / 'file'} cannot be written" in complaint
+        assert complaint.count("\n") == 1
+
+    def test_what_cannot_be_stored_in_the_end_is_shown(
+        self, typed: list[str], monkeypatch: pytest.MonkeyPatch, capsys
+    ):
+        def full(path: Path, plain: Any) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(runs, "write_json", full)
+        assert main(typed) == 2
+        shown = capsys.readouterr()
+        assert "Fréchet distance (digit classifier)" in shown.out
+        assert "first: the values above could not be stored" in shown.err
+        assert "No space left" in shown.err
+
+    def test_a_closed_pipe_loses_nothing(self, make_run, arguments: dict[str, Any], tmp_path: Path):
+        first, second = make_run("first", "gan-mnist"), make_run("second", "gan-mnist", seed=1)
+        command = [sys.executable, "-m", "genmodels.evaluation", "first", "second"]
+        command += ["--samples", "40", "--data-dir", str(arguments["data_folder"])]
+        with subprocess.Popen(
+            command, cwd=folders.REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as process:
+            assert process.stdout
+            process.stdout.close()
+            assert process.wait() == 0
+        assert first.evaluation() and second.evaluation()
+
     @pytest.mark.parametrize(
         ("typed", "sentence"),
         [
@@ -666,7 +881,7 @@ class TestCommand:
             (["first", "--features", "pixels"], "pixels"),
             (["first"], "measuring needs classifier-mnist"),
             (["first", "--judge", "first"], "first is no classifier"),
-            (["first", "--samples", "1"], "at least 2 samples"),
+            (["first", "--samples", "3"], "at least 4 samples"),
             (["first", "--features", "inception", "--weights", "/nowhere"], "no file /nowhere"),
         ],
     )

@@ -11,6 +11,7 @@ import torch
 from browser import open_page, pixels, serving
 from PIL import Image
 from streamlit.testing.v1 import AppTest
+from test_pages import wait_for_work
 
 from genmodels import folders, latent, pictures, posteriors, runs, tsne, weights
 from genmodels.errors import RunError
@@ -289,6 +290,7 @@ def test_tsne_is_computed_on_the_page_and_keeps_clusters_apart(app, mapped):
     mapped(latent_dim=4)
     show(app, model="mine", **{"as": "t-SNE"})
     press(app, "Compute t-SNE")
+    wait_for_work(app)
     assert not app.error
     assert len(app.get("plotly_chart")) == 1
     points = tsne.read(runs.find("mine"))

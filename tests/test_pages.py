@@ -1,5 +1,6 @@
 """Every page through Streamlit's own test runner, on the shipped checkpoints."""
 
+import errno
 import json
 import re
 import shutil
@@ -26,7 +27,7 @@ from genmodels import (
 )
 from genmodels.errors import GenmodelsError
 from genmodels.jobs import limits
-from genmodels.ui import components, navigation, shared, shell
+from genmodels.ui import components, evaluation_view, navigation, shared, shell, work
 
 APP = Path(navigation.__file__)
 PAGES = [name for _, name, *_ in navigation.PAGES]
@@ -62,6 +63,13 @@ def open_page(app: AppTest, page: str) -> AppTest:
 def texts(app: AppTest) -> str:
     elements = [*app.markdown, *app.caption, *app.error, *app.warning, *app.info, *app.success]
     return "\n".join(str(element.value) for element in elements)
+
+
+def wait_for_work(app: AppTest) -> None:
+    """Until all that pages have started is over, and shown."""
+    for task in list(work._tasks.values()):
+        assert task.over.wait(180)
+    app.run()
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -165,7 +173,7 @@ def test_a_word_for_training_that_means_nothing_is_said(app, monkeypatch):
 
 def test_fid_is_not_computed_rather_than_invented(app):
     open_page(app, "evaluate")
-    assert app.metric[0].value == "not computed yet"
+    assert [metric.value for metric in app.metric if metric.label == "FID"] == ["not computed yet"]
 
 
 def test_fid_is_computed_on_the_page_into_the_cache(app, monkeypatch, tmp_path):
@@ -174,17 +182,106 @@ def test_fid_is_computed_on_the_page_into_the_cache(app, monkeypatch, tmp_path):
     monkeypatch.setenv("GENMODELS_TRAINING", "open")
     write_mnist(folders.data(), train=12, val=12)
     open_page(app, "evaluate")
-    app.number_input(key="samples").set_value(12).run()
+    app.number_input(key="samples").set_value(12)
+    app.segmented_control(key="features").set_value("inception").run()
     compute = next(button for button in app.button if button.label == "Compute")
     compute.click().run(timeout=120)
+    open_page(app, "home")  # The work goes on meanwhile.
+    wait_for_work(open_page(app, "evaluate"))
     assert not app.exception and not app.error
-    assert app.metric[0].label == "FID"
-    assert float(app.metric[0].value) > 0
+    assert "is measured" in texts(app)
+    [fid] = [metric for metric in app.metric if metric.label == "FID"]
+    assert float(fid.value) > 0
     assert (
         not (folders.CHECKPOINTS / "vae-mnist" / "evaluation.json").stat().st_mtime
         > (tmp_path / "random.pth").stat().st_mtime
     )
     assert list((folders.cache() / "evaluation").glob("*.json"))
+
+
+@pytest.fixture
+def measuring(app, monkeypatch) -> AppTest:
+    """The page that measures, switched on, with a data set of a few digits."""
+    monkeypatch.setenv("GENMODELS_TRAINING", "open")
+    write_mnist(folders.data(), train=20, val=12)
+    app.query_params["samples"] = "20"
+    app.query_params["model"] = "vae-mnist"
+    return open_page(app, "evaluate")
+
+
+def compute(app: AppTest):
+    return next(button for button in app.button if button.label == "Compute")
+
+
+def test_the_page_that_measures_opens_with_our_classifier_and_tells_the_time(measuring):
+    assert measuring.segmented_control(key="features").value == "classifier"
+    quick = re.search(r"Takes about \*\*(.+)\*\* on two CPU cores", texts(measuring))
+    assert quick
+    measuring.segmented_control(key="features").set_value("inception").run()
+    slow = re.search(r"Takes about \*\*(.+)\*\* on two CPU cores", texts(measuring))
+    assert slow and slow[1] != quick[1]
+    measuring.selectbox(key="model").set_value("gan-mnist").run()
+    assert set(measuring.dataframe[0].value["run"].head(3)) == {"gan-mnist"}
+
+
+def test_what_was_measured_is_kept_at_hand_where_it_cannot_be_stored(measuring, monkeypatch):
+    def full(entries):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(evaluation, "save_to_cache", full)
+    compute(measuring).click().run()
+    wait_for_work(measuring)
+    assert "could not be stored (No space left on device)" in texts(measuring).replace("\\", "")
+    assert set(measuring.dataframe[0].value["samples"]) == {20}
+    assert any(button.label == "These values as CSV" for button in measuring.get("download_button"))
+
+
+def test_a_place_that_cannot_be_written_is_told_before_measuring(measuring, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GENMODELS_CACHE", str(tmp_path / "file"))
+    compute(measuring).click().run()
+    wait_for_work(measuring)
+    assert "cannot be written" in measuring.error[0].value.replace("\\", "")
+    assert list(work._tasks.values())[-1].progress is None
+    assert len(measuring.dataframe)  # The rest of the page is there.
+
+
+def test_too_few_pictures_are_told_before_the_button_is_pressed(app, monkeypatch):
+    monkeypatch.setenv("GENMODELS_TRAINING", "open")
+    images = {"images": 18, "fingerprint": ""}
+    runs.change_info(own_run(), data={"train": images, "val": images | {"images": 2}})
+    app.query_params["model"] = "mine"
+    open_page(app, "evaluate")
+    assert compute(app).disabled
+    assert "it has 18 and 2" in texts(app)
+
+
+@pytest.mark.parametrize("where", ["run", "cache"])
+def test_a_damaged_measurement_spoils_no_other_and_not_the_page(app, where, monkeypatch):
+    monkeypatch.setenv("GENMODELS_TRAINING", "open")
+    path = own_run() / "evaluation.json"
+    if where == "cache":
+        path.unlink()
+        path = folders.cache() / "evaluation" / f"{weights.fingerprint(runs.find('mine'))}.json"
+        path.parent.mkdir(parents=True)
+    path.write_text("[{")
+    app.query_params["model"] = "gan-mnist"
+    open_page(app, "evaluate")
+    assert not app.error
+    frame = app.dataframe[0].value
+    assert "is damaged" in " ".join(frame[frame["run"] == "mine"]["note"])
+    assert frame[frame["run"] == "gan-mnist"]["value"].notna().any()
+    app.selectbox(key="model").set_value("mine").run()
+    assert "is damaged" in app.error[0].value
+    assert compute(app) and len(app.dataframe)
+
+
+def test_measurements_say_in_a_file_what_they_are(app):
+    frame = evaluation_view.table([runs.find("vae-mnist")])
+    line = frame[frame["run"] == "vae-mnist"].dropna(subset="value").iloc[0]
+    assert (line["samples"], line["seed"]) == (10_000, 0)
+    assert line["features"] == "classifier-mnist"
+    assert line["real"] == "mnist val"
 
 
 def test_a_distance_is_drawn_against_the_number_of_samples(app):
@@ -222,7 +319,7 @@ def test_samples_stand_beside_their_nearest_training_images(app, by):
     write_mnist(folders.data(), train=60, val=30)
     app.query_params["view"] = "Nearest training images"
     app.query_params["by"] = by
-    open_page(app, "evaluate")
+    wait_for_work(open_page(app, "evaluate"))
     assert not app.error
     assert len(app.image) == 10
     assert "Median distance" in texts(app)
@@ -378,3 +475,22 @@ def test_a_fault_is_told_by_its_reference(monkeypatch, caplog):
     [reference] = re.findall(r"reference (\w{8})", said[0])
     assert "secret" not in said[0]
     assert reference in caplog.text and "a secret place" in caplog.text
+
+
+def test_a_page_that_offers_fewer_models_changes_no_choice(app):
+    app.query_params["model"] = "gan-mnist"
+    open_page(app, "sample")
+    open_page(app, "reconstruct")
+    assert app.selectbox(key="model").value.startswith("vae-")
+    assert "gan-mnist has no encoder" in texts(app).replace("\\", "")
+    app.run()
+    assert "gan-mnist has no encoder" in texts(app).replace("\\", "")
+    for page in ("map", "sample"):  # The map opens with another model where none was chosen.
+        open_page(app, page)
+        assert app.selectbox(key="model").value == "gan-mnist"
+        assert not app.warning
+    open_page(app, "reconstruct")
+    app.selectbox(key="model").set_value("vae-imagenette").run()
+    assert "has no encoder" not in texts(app)
+    open_page(app, "sample")
+    assert app.selectbox(key="model").value == "vae-imagenette"

@@ -12,11 +12,12 @@ from browser import open_page, serving
 from conftest import write_mnist
 from PIL import Image
 from streamlit.testing.v1 import AppTest
+from test_pages import wait_for_work
 
 import genmodels
 from genmodels import data, figures, inputs, inversion, objectives, weights
 from genmodels.inputs import InputError
-from genmodels.ui import navigation, shell
+from genmodels.ui import navigation, shell, work
 
 SEVEN = [[[0.3, 0.2], [0.7, 0.2], [0.45, 0.8]]]
 
@@ -272,9 +273,11 @@ def test_a_search_is_made_shown_and_kept_for_its_picture_and_seed(app):
     assert "Of 500 generated pictures" in texts(app)
     assert "real test images **" not in texts(app)  # There is no data set here.
     next(button for button in app.button if button.label == "Search").click().run()
+    wait_for_work(app)
     assert not app.exception
     assert "Mean squared error" in texts(app)
-    assert [step.step for step in app.session_state["inversion"][1]] == [0, 5, 10, 15, 20]
+    search = list(work._tasks.values())[-1].key
+    assert [step.step for step in search.found] == [0, 5, 10, 15, 20]
     app.number_input(key="seed").set_value(1).run()
     assert "Mean squared error" not in texts(app)
 

@@ -20,7 +20,7 @@ from .. import runs, weights
 from ..devices import Device, choose_device
 from ..errors import RunError
 from ..runs import Run
-from . import distances, features, neighbours, statistics
+from . import cache, distances, features, neighbours, statistics
 from .distances import (
     Estimate,
     EvaluationError,
@@ -51,6 +51,8 @@ __all__ = [
     "save_to_cache",
 ]
 
+LEAST = 4
+"""Of fewer images there is neither a kernel distance nor a third neighbour."""
 MOST_SAMPLES = 1_000_000
 SURE = 0.9
 """The probability of its class from which a classifier counts as sure of a sample."""
@@ -88,13 +90,15 @@ def evaluate(
 
     progress = progress or (lambda what, done, total: None)
     started = time.perf_counter()
-    if samples < 2:
-        raise EvaluationError(f"statistics take at least 2 samples, not {samples}; ask for more.")
+    if samples < LEAST:
+        raise EvaluationError(f"measuring takes at least {LEAST} samples, not {samples}.")
     if samples > MOST_SAMPLES:
         raise EvaluationError(f"at most {MOST_SAMPLES:,} samples are measured; ask for fewer.")
     if not 0 <= seed < 2**31:
         raise EvaluationError(f"the seed must be from 0 to {2**31 - 1:,}, not {seed}.")
     features.check_known(run.recipe, kind.name if isinstance(kind, Extractor) else kind)
+    check_counts(run)
+    cache.check_writable()
     place = choose_device(device)
     fingerprint = weights.fingerprint(run)
     model = weights.load_run(run, str(place))
@@ -113,9 +117,18 @@ def evaluate(
         )
     val = data.of(run.recipe, "val", data_folder, progress)
     train = data.of(run.recipe, "train", data_folder, progress)
+    learnt = train
+    if run.recipe.train_limit is not None:
+        learnt = data.learnt_from(run, data_folder, progress)
+    check_images(run, learnt, val)
     real = statistics.of_real(val, extractor, None, "Real images (val)", progress)
+    if real.covariance.trace() <= (neighbours.SAME * real.mean.norm()) ** 2:
+        raise EvaluationError(
+            f"{run.id} can't be measured: {extractor.label} sees no difference between its "
+            "held-out images. Train it on different pictures."
+        )
     others = statistics.of_real(train, extractor, samples, "Real images (train)", progress)
-    training = neighbours.training_features(train, extractor, progress)
+    training = neighbours.training_features(learnt, extractor, progress)
     images = sample_in_batches(model, samples, seed, extractor.batch_size)
     generated = statistics.gather(images, extractor, samples, "Samples", progress)
     if weights.fingerprint(run) != fingerprint:
@@ -161,6 +174,32 @@ def evaluate(
     ]
 
 
+def check_counts(run: Run) -> None:
+    """Raises EvaluationError where a run is known to have too few images to be measured."""
+    origins = run.info["data"] or {}
+    if {"train", "val"} <= origins.keys():
+        _check_counts(run, *(origins[split]["images"] for split in ("train", "val")))
+
+
+def _check_counts(run: Run, learnt: int, held_out: int) -> None:
+    if min(learnt, held_out) < LEAST:
+        raise EvaluationError(
+            f"{run.id} can't be measured: that takes at least {LEAST} training images and "
+            f"{LEAST} held-out images, and it has {learnt:,} and {held_out:,}. Train it on more "
+            "images: of your own pictures a tenth is held out, so bring at least 40."
+        )
+
+
+def check_images(run: Run, learnt: "Images", held_out: "Images") -> None:
+    """Raises EvaluationError for real images that nothing can be measured against."""
+    _check_counts(run, len(learnt), len(held_out))
+    if (held_out.pixels == held_out.pixels[:1]).all():
+        raise EvaluationError(
+            f"{run.id} can't be measured: all of its held-out images are the same picture. "
+            "Train it on different pictures."
+        )
+
+
 class Gauge:
     """Measures a model's Fréchet distance while it trains, on the classifier's features."""
 
@@ -198,18 +237,18 @@ def measure(
     """
     label = extractor.label
     precision, recall = precision_recall(real.features, generated.features)
+    nearness = neighbours.nearness(generated.features, real.features, training)
     measured: Measured = {
         "frechet": (extractor.title, statistics.frechet(generated, real), {}),
         "kernel": (extractor.kernel_title, kernel_distance(generated.features, real.features), {}),
         "precision": (f"Precision ({label})", precision, {"k": 3}),
         "recall": (f"Recall ({label})", recall, {"k": 3}),
-        "nearness": (
-            f"Distance to the nearest training image, of samples / of real images ({label})",
-            neighbours.nearness(generated.features, real.features, training),
-            {},
-        ),
-        "spread": (f"Spread of samples / of real images ({label})", spread(generated, real), {}),
     }
+    if nearness is not None:
+        title = f"Distance to the nearest training image, of samples / of real images ({label})"
+        measured["nearness"] = title, nearness, {}
+    title = f"Spread of samples / of real images ({label})"
+    measured["spread"] = title, spread(generated, real), {}
     if extractor.head is not None:
         measured |= certainty(generated, extractor)
     return measured

@@ -96,7 +96,9 @@ def main(arguments: Sequence[str]) -> int:
             except GenmodelsError as error:
                 status = complain(error)
     except KeyboardInterrupt:
-        print("interrupted; runs that were measured before are written", file=sys.stderr)
+        print(
+            "interrupted; runs that were measured before are written", file=sys.stderr, flush=True
+        )
         return 130
     return status
 
@@ -127,6 +129,7 @@ def measure(run: Run | Damaged, options: Options) -> None:
     """Measures one run, writes it down and prints the table. Raises GenmodelsError."""
     if isinstance(run, Damaged):
         raise RunError(run.reason)
+    run.evaluation()  # What can't be read can't be added to.
     bar = Bar()
     try:
         entries = evaluate(
@@ -142,8 +145,17 @@ def measure(run: Run | Damaged, options: Options) -> None:
         )
     finally:
         bar.close()
-    save(run, entries)
-    print(table(run, entries))
+    trouble = None
+    try:
+        save(run, entries)
+    except (GenmodelsError, OSError) as error:
+        trouble = error
+    print(table(run, entries), flush=True)
+    if trouble is not None:
+        raise RunError(
+            f"{run.id}: the values above could not be stored ({trouble}); keep them, or make "
+            f"{run.path} writable and measure again."
+        ) from trouble
 
 
 def judge(options: Options) -> features.Extractor:
@@ -171,7 +183,7 @@ def table(run: Run, entries: list[dict]) -> str:
 
 
 def complain(error: GenmodelsError) -> int:
-    print(f"{PROGRAM}: {error}", file=sys.stderr)
+    print(f"{PROGRAM}: {error}", file=sys.stderr, flush=True)
     return 2
 
 

@@ -34,6 +34,12 @@ def write(key: str, tensors: dict[str, Tensor]) -> None:
     write_atomic(path, save(tensors, {"key": key}))
 
 
+def check_writable() -> None:
+    """Tries to write there, before long work. Raises FolderError."""
+    folder = folders.cache() / "evaluation"
+    folders.check_writable(folder if folder.exists() else folders.cache())
+
+
 def _path(key: str) -> Path:
     kind = key.split(maxsplit=1)[0]
     name = hashlib.sha256(key.encode()).hexdigest()[:32]

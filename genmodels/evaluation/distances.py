@@ -50,7 +50,8 @@ def frechet_distance(
     root2 = root(covariance2) if root2 is None else root2
     eigenvalues = torch.linalg.eigvalsh(root2 @ covariance1 @ root2)
     trace_of_root = eigenvalues.clamp(min=0).sqrt().sum()
-    return (between + covariance1.trace() + covariance2.trace() - 2 * trace_of_root).item()
+    apart = between + covariance1.trace() + covariance2.trace() - 2 * trace_of_root
+    return max(0.0, apart.item())  # Below 0 is rounding.
 
 
 def frechet_distance_of_factors(
@@ -67,7 +68,8 @@ def frechet_distance_of_factors(
     check_alike(mean1, mean2)
     traces = factor1.square().sum() + factor2.square().sum()
     nuclear = torch.linalg.svdvals(factor1 @ factor2.T).sum()
-    return ((mean1 - mean2).square().sum() + traces - 2 * nuclear).item()
+    apart = (mean1 - mean2).square().sum() + traces - 2 * nuclear
+    return max(0.0, apart.item())  # Below 0 is rounding.
 
 
 def root(covariance: Array) -> Tensor:
@@ -159,6 +161,8 @@ def _share_among(features: Tensor, others: Tensor, k: int, chunk: int) -> float:
     radii = torch.cat(
         [torch.cdist(part, others).kthvalue(k + 1).values for part in others.split(chunk)]
     )
+    # Of copies the radius is 0, but for the rounding of cdist.
+    radii += 1e-7 * others.norm(dim=1)
     inside = [(torch.cdist(part, others) <= radii).any(1) for part in features.split(chunk)]
     return torch.cat(inside).double().mean().item()
 

@@ -18,6 +18,10 @@ FORMAT = "features 1"
 BLOCK = 2000
 """Training images compared at a time."""
 
+SAME = 1e-4
+"""Images whose features are closer than this part of their length are the same: more than what
+rounding does to them in batches of another size."""
+
 
 class Neighbours(NamedTuple):
     """Of each of n images the nearest training image."""
@@ -66,21 +70,24 @@ def training_features(train: "Images", extractor: Extractor, progress: Progress)
     return features
 
 
-def nearness(features: Tensor, others: Tensor, training: Tensor) -> Estimate:
+def nearness(features: Tensor, others: Tensor, training: Tensor) -> Estimate | None:
     """The median distance of `features` [n, d] to the nearest of the training images' [m, d], over
     that of `others`, images the model never saw: 0 for copies, 1 where it draws anew.
 
-    The error is the first median's, from the order statistics about it.
+    A held-out image that is the same as a training image was seen, and isn't counted; None
+    where they all are. The error is the first median's, from the order statistics about it.
     """
     ours, theirs = (
-        nearest(queries, training.split(BLOCK)).distances.double().sort().values
-        for queries in (features, others)
+        nearest(queries, training.split(BLOCK)).distances.double() for queries in (features, others)
     )
-    count = len(ours)
+    theirs = theirs[theirs > SAME * others.norm(dim=1)]
+    if not len(theirs):
+        return None
+    ours, count = ours.sort().values, len(ours)
     # So many ranks are the standard error of the median's.
     reach = min(round(math.sqrt(count) / 2), (count - 1) // 2)
     low, high = ours[(count - 1) // 2 - reach], ours[count // 2 + reach]
-    unseen = max(theirs.median().item(), 1e-12)  # Held-out images may be copies as well.
+    unseen = theirs.median().item()
     return Estimate(ours.median().item() / unseen, (high - low).item() / 2 / unseen)
 
 

@@ -4,6 +4,7 @@ The command line writes into the run. What a page computes goes to the cache, un
 fingerprint of the weights, for shipped runs are never written to.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,35 +27,48 @@ def results(run: Run) -> list[Entry]:
 
 
 def save(run: Run, entries: list[Entry]) -> None:
-    """Adds measurements to the run's evaluation.json; those of other weights are dropped."""
-    path = run.path / "evaluation.json"
+    """Adds measurements to the run's evaluation.json, in place of the same ones made before.
+
+    Those of other weights are dropped. Raises RunError when the file is damaged.
+    """
     fingerprint = weights.fingerprint(run)
     kept = [e for e in run.evaluation() if e["weights_fingerprint"] == fingerprint]
-    runs.write_json(path, _merged([*kept, *entries]))
+    _write(run.path / "evaluation.json", kept, entries)
 
 
 def save_to_cache(entries: list[Entry]) -> None:
-    """Adds measurements of one run to the cache, whether it ships or not."""
+    """The same in the cache, whether the run ships or not. A damaged file is written anew."""
     fingerprint = entries[0]["weights_fingerprint"]
     path = _cache_path(fingerprint)
     path.parent.mkdir(parents=True, exist_ok=True)
-    runs.write_json(path, _merged([*_cached(fingerprint), *entries]))
+    try:
+        kept = _cached(fingerprint)
+    except EvaluationError:
+        kept = []
+    _write(path, kept, entries)
 
 
-def _merged(entries) -> list[Entry]:
+def _write(path: Path, kept: list[Entry], new: list[Entry]) -> None:
+    # Whatever the clock says: it may have been set back.
+    replaced = {_key(entry) for entry in new}
+    kept = [entry for entry in kept if _key(entry) not in replaced]
+    runs.write_json(path, _merged([*kept, *new]))
+
+
+def _merged(entries: Iterable[Entry]) -> list[Entry]:
     """Of those that measure the same in the same way the one made last, in their order."""
     merged: dict[tuple, Entry] = {}
     for entry in entries:
-        key = (
-            entry["metric"],
-            entry["features_fingerprint"],
-            entry["samples"],
-            entry["seed"],
-            entry["real"]["fingerprint"],
-        )
+        key = _key(entry)
         if key not in merged or merged[key]["created"] <= entry["created"]:
             merged[key] = entry
     return list(merged.values())
+
+
+def _key(entry: Entry) -> tuple:
+    """What was measured, and in which way."""
+    names = ("metric", "features_fingerprint", "samples", "seed")
+    return *(entry[name] for name in names), entry["real"]["fingerprint"]
 
 
 def _cached(fingerprint: str) -> list[Entry]:
@@ -64,7 +78,7 @@ def _cached(fingerprint: str) -> list[Entry]:
     try:
         return shapes.parse(path.read_bytes(), list[shapes.Entry])
     except (ValueError, OSError) as error:
-        raise EvaluationError(f"{path} is damaged; delete it and measure again.") from error
+        raise EvaluationError(f"{path} is damaged; measure again, or delete it.") from error
 
 
 def _cache_path(weights_fingerprint: str) -> Path:

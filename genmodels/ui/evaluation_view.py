@@ -1,6 +1,5 @@
 """Measurements of runs: the table, a computation to watch and stop, the nearest images."""
 
-import threading
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -8,16 +7,15 @@ from typing import Any, NamedTuple
 import pandas as pd
 import streamlit as st
 import torch
-from filelock import Timeout
 from torch import Tensor
 
 from .. import data, evaluation, folders, pictures, weights
 from ..data import Images
 from ..errors import GenmodelsError
 from ..evaluation import neighbours
-from ..locks import Lock
 from ..runs import Run
-from . import shared
+from . import shared, work
+from .shell import plain
 from .training_view import duration
 
 NOT_COMPUTED = "not computed yet"
@@ -48,26 +46,35 @@ def table(shown: list[Run]) -> pd.DataFrame:
     """A row per run and metric, those not computed as such, and the report's own."""
     rows = []
     for run in shown:
-        entries = evaluation.results(run)
+        try:
+            entries = evaluation.results(run)
+        except GenmodelsError as error:  # Spoils no other run.
+            rows.append({"run": run.id, "note": str(error)})
+            continue
         if not any(entry["features"] == "inception" for entry in entries):
             rows.append({"run": run.id, "metric": "FID", "note": NOT_COMPUTED})
-        for entry in entries:
-            rows.append(
-                {
-                    "run": run.id,
-                    "metric": entry["title"],
-                    "value": entry["value"],
-                    "error": entry["error"],
-                    "samples": entry["samples"],
-                    "floor": entry["floor"]["value"],
-                    "note": "",
-                }
-            )
+        rows += [row(run, entry) for entry in entries]
     rows += [{**row, "note": "quoted from the report"} for row in QUOTED]
     columns = ["run", "metric", "note", "value", "error", "samples", "floor"]
+    columns += ["seed", "features", "real", "created"]
     frame = pd.DataFrame(rows, columns=columns)
     numbers = dict.fromkeys(("value", "error", "floor"), float)
-    return frame.astype(numbers | {"samples": "Int64"})
+    return frame.astype(numbers | {"samples": "Int64", "seed": "Int64"})
+
+
+def row(run: Run, entry: evaluation.Entry) -> dict[str, Any]:
+    """A measurement as a row of the table, with all that it depends on."""
+    same = {name: entry[name] for name in ("value", "error", "samples", "seed", "features")}
+    real = " ".join(str(entry["real"].get(name, "")) for name in ("dataset", "split"))
+    return {
+        "run": run.id,
+        "metric": entry["title"],
+        "note": "",
+        **same,
+        "floor": entry["floor"]["value"],
+        "real": real.strip(),
+        "created": entry["created"],
+    }
 
 
 def progress_bar() -> Callable[[str, int, int], None]:
@@ -85,22 +92,85 @@ def progress_bar() -> Callable[[str, int, int], None]:
     return progress
 
 
-def compute(run: Run, kind: str, samples: int) -> None:
-    """Measures a run into the cache, with progress; any press of a button stops it."""
+class Measured(NamedTuple):
+    """What `measure` found."""
+
+    run: Run
+    entries: list[evaluation.Entry]
+    trouble: str
+    """Why it could not be stored; empty when it was."""
+
+
+IMAGES_PER_SECOND = {"inception": 20, "mnist": 500, "imagenette": 75}
+"""How many images two CPU cores turn into features, about; of a classifier by its data set."""
+
+
+def estimate(run: Run, kind: str, samples: int) -> str:
+    """How long measuring takes, in a sentence; empty where the run records no images."""
+    origins = run.info["data"] or {}
+    if not {"train", "val"} <= origins.keys():
+        return ""
+    train, val = (origins[split]["images"] for split in ("train", "val"))
+    rate = IMAGES_PER_SECOND[kind if kind == "inception" else run.recipe.dataset]
+    # The samples, the held-out images, as many training images as samples, and all of those.
+    images = samples + val + min(samples, train) + train
+    return (
+        f"Takes about **{duration(images / rate)}** on two CPU cores, and about "
+        f"{duration(samples / rate)} once the features of these real images are stored. You may "
+        "leave this page meanwhile."
+    )
+
+
+def start_measuring(run: Run, kind: str, samples: int) -> None:
+    """Begins to measure a run into the cache. Raises GenmodelsError where it cannot be written."""
     folders.check_writable(folders.cache())
-    try:
-        with Lock(folders.cache() / "evaluation.lock").acquire(blocking=False):
-            st.button("Stop", icon=":material/stop:")
-            entries = evaluation.evaluate(run, kind, samples=samples, progress=progress_bar())  # pyright: ignore[reportArgumentType]
+
+    def do(progress: work.Progress) -> Measured:
+        entries = evaluation.evaluate(run, kind, samples=samples, progress=progress)  # pyright: ignore[reportArgumentType]
+        try:
             evaluation.save_to_cache(entries)
-    except Timeout as error:
-        raise GenmodelsError("another measurement is running; wait until it is over.") from error
-    st.rerun()
+        except OSError as error:  # It was writable before the work.
+            return Measured(run, entries, error.strerror or str(error))
+        return Measured(run, entries, "")
+
+    work.start("measure", f"Measuring {run.id}", do, long=True)
+
+
+def is_measuring() -> bool:
+    """Whether this visitor's measurement is under way."""
+    task = work.find("measure")
+    return task is not None and not task.over.is_set()
+
+
+def show_measuring() -> None:
+    """The visitor's measurement while it runs, and what became of it. Raises its mistake."""
+    task = work.find("measure")
+    if task is None or not work.watch(task):
+        return
+    found: Measured | None = task.result()
+    if found is None:
+        st.info(f"Stopped: {plain(task.about)}.", icon=":material/stop_circle:")
+    elif found.trouble:
+        st.warning(
+            plain(
+                f"{found.run.id} is measured, but the values could not be stored "
+                f"({found.trouble}). Download them, or make room in the cache and measure again."
+            ),
+            icon=":material/save:",
+        )
+        frame = pd.DataFrame([row(found.run, entry) for entry in found.entries])
+        st.dataframe(frame, hide_index=True)
+        name = f"{found.run.id}-{found.entries[0]['samples']}-samples-evaluation.csv"
+        shared.downloads(("These values as CSV", name, frame.to_csv(index=False).encode()))
+    else:
+        st.success(plain(f"{found.run.id} is measured."), icon=":material/check:")
 
 
 COMPARED = 500
 """How many samples, and how many test images, are compared with all training images."""
-_searching = threading.Lock()
+_found: dict[tuple, "Nearest"] = {}
+"""The last searches of all sessions, by model, features and seed."""
+KEPT = 32
 
 
 class Nearest(NamedTuple):
@@ -117,47 +187,68 @@ class Nearest(NamedTuple):
 
 
 def find_nearest(run: Run, model: Any, by: str, seed: int, shown: int) -> Nearest | None:
-    """The training images nearest to samples; None where the data set is not at hand.
+    """The training images nearest to samples, of those that the run learnt from; None where the
+    data set is not at hand, or until they are found.
 
-    `by` is "pixels" or "features". The last result stays with the session.
+    `by` is "pixels" or "features".
     """
     without = "To see whether the model repeats its training images, they are needed."
     evaluation.features.check_known(run.recipe, "inception" if by == "pixels" else "classifier")
     train = shared.real_images(run.recipe, "train", without)
     if train is None:
         return None
-    key = weights.fingerprint(run), by, seed
-    kept = st.session_state.get("nearest")
-    if kept and kept[0] == key:
-        return kept[1]
     val = shared.real_images(run.recipe, "val")
     assert val is not None  # Both splits come together.
-    slot = st.empty()
-    with slot.container():
-        progress = progress_bar()
-    with _searching:
-        # A data set may be stored class by class.
-        order = torch.randperm(len(val), generator=torch.Generator().manual_seed(seed))[:COMPARED]
-        samples = model.sample(COMPARED, seed)
-        ours = search(samples, train, by, run.recipe.dataset, progress)
-        real = data.to_float(val.pixels[order])
-        theirs = search(real, train, by, run.recipe.dataset, progress)
-    slot.empty()
-    nearest = data.to_float(train.pixels[ours.indices[:shown]])
-    result = Nearest(
-        shared.as_pictures(samples[:shown]),
-        shared.as_pictures(nearest),
-        ours.distances.tolist(),
-        theirs.distances.tolist(),
-    )
-    st.session_state["nearest"] = key, result
-    return result
+    key = weights.fingerprint(run), by, seed
+
+    def do(progress: work.Progress) -> Nearest:
+        if key not in _found:
+            learnt = train if run.recipe.train_limit is None else data.learnt_from(run)
+            _found[key] = search(
+                run, model, learnt, val, by=by, seed=seed, shown=shown, progress=progress
+            )
+            for old in list(_found)[:-KEPT]:
+                _found.pop(old, None)
+        return _found[key]
+
+    if key in _found:
+        return _found[key]
+    return work.run("nearest", key, f"Nearest training images of {run.id}", do)
 
 
 def search(
-    images: Tensor, train: Images, by: str, dataset: str, progress: Callable[[str, int, int], None]
-) -> neighbours.Neighbours:
-    if by == "pixels":
-        return neighbours.in_pixels(images, train, progress)
-    extractor = evaluation.features.load("classifier", dataset)
-    return neighbours.in_features(images, train, extractor, progress)
+    run: Run,
+    model: Any,
+    train: Images,
+    val: Images,
+    *,
+    by: str,
+    seed: int,
+    shown: int,
+    progress: work.Progress,
+) -> Nearest:
+    """Compares samples, and as many held-out images, with training images."""
+    if by == "features":
+        evaluation.cache.check_writable()
+    parts = []
+    for latents in model.sample_latents(COMPARED, seed).split(100):
+        progress("Samples", sum(map(len, parts)), COMPARED)
+        with torch.inference_mode():
+            parts.append(model.decode(latents).cpu())
+    samples = torch.cat(parts)
+    # A data set may be stored class by class.
+    order = torch.randperm(len(val), generator=torch.Generator().manual_seed(seed))[:COMPARED]
+
+    def compare(images: Tensor) -> neighbours.Neighbours:
+        if by == "pixels":
+            return neighbours.in_pixels(images, train, progress)
+        extractor = evaluation.features.load("classifier", run.recipe.dataset)
+        return neighbours.in_features(images, train, extractor, progress)
+
+    ours, theirs = compare(samples), compare(data.to_float(val.pixels[order]))
+    return Nearest(
+        shared.as_pictures(samples[:shown]),
+        shared.as_pictures(data.to_float(train.pixels[ours.indices[:shown]])),
+        ours.distances.tolist(),
+        theirs.distances.tolist(),
+    )

@@ -9,17 +9,14 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 import torch
-from filelock import Timeout
 from torch import Tensor
 
 from .. import folders, latent, pictures, tsne, weights
 from ..latent import FARTHEST, LatentError, Plane
-from ..locks import Lock
 from ..posteriors import Stored
 from ..runs import Run
-from . import shared
+from . import shared, shell, work
 from .components import Sheet, Space
-from .evaluation_view import progress_bar
 
 SIDE = 20
 """Decoded places on each side of the map."""
@@ -255,21 +252,26 @@ def points_csv(points: Tensor, stored: Stored) -> bytes:
 
 
 def compute_tsne(run: Run) -> None:
-    """t-SNE into the cache, one at a time, with progress; any press of a button stops it."""
+    """Begins t-SNE, into the cache. Raises GenmodelsError where that cannot be written."""
     folders.check_writable(folders.cache())
-    lock = Lock(folders.cache() / "tsne.lock")
-    st.button("Stop", icon=":material/stop:")
-    progress = progress_bar()
-    while not lock.is_locked:
-        progress("Another t-SNE is being computed, this one is next", 0, 1)
-        with contextlib.suppress(Timeout):
-            lock.acquire(timeout=1)
-    try:
-        if tsne.read(run) is None:
+
+    def do(progress: work.Progress) -> None:
+        if tsne.read(run) is None:  # Another visitor may have had it computed meanwhile.
             with contextlib.closing(tsne.steps(run)) as steps:
                 progress("Iteration", 0, tsne.ITERATIONS)
                 for done in steps:
                     progress("Iteration", done, tsne.ITERATIONS)
-    finally:
-        lock.release()
-    st.rerun()
+
+    work.start("tsne", f"t-SNE of {run.id}", do, key=run.id)
+
+
+def is_computing_tsne(run: Run) -> bool:
+    """Whether this visitor's t-SNE of a run is under way. Shows it, or how it failed."""
+    task = work.find("tsne")
+    if task is None or task.key != run.id:
+        return False
+    if not work.watch(task):
+        return True
+    with shell.mistakes_in_place():
+        task.result()
+    return False

@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections import Counter
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,8 +26,7 @@ from ..data import Images
 from ..errors import DataError
 from ..recipes import DATASETS
 from ..runs import Run
-from . import components, endpoints, shared
-from .evaluation_view import progress_bar
+from . import components, endpoints, shared, work
 from .shell import PageEnd, plain
 
 DRAW, UPLOAD, TEST = "Draw", "Upload", "Test image"
@@ -163,8 +163,8 @@ def show_reconstruction(run: Run, model: Any, chosen: Chosen) -> inversion.Poste
     )
     endpoints.keep_buttons(found.mean)
     rows = zip(found.mean.tolist(), found.log_variance.tolist(), found.kl.tolist(), strict=True)
-    lines = ["number,mean,standard_deviation,kl_nats"] + [
-        f"{place},{mean:.6g},{np.exp(log_variance / 2):.6g},{nats:.6g}"
+    lines = ["model,picture,dimension,mean,standard_deviation,kl_nats"] + [
+        f"{run.id},{chosen.name},{place},{mean:.6g},{np.exp(log_variance / 2):.6g},{nats:.6g}"
         for place, (mean, log_variance, nats) in enumerate(rows, 1)
     ]
     name = f"{run.id}-{chosen.name}"
@@ -222,11 +222,7 @@ def show_place(run: Run, found: Tensor, chosen: Chosen) -> None:
 
 def show_inversion(run: Run, model: Any, chosen: Chosen) -> None:
     """The search for a latent whose picture is this one: live, and afterwards as a film."""
-    st.markdown(
-        "A VAE's encoder finds a latent in one step. **A GAN has no encoder**, so its latent is "
-        "searched: from random ones, small changes that bring the picture closer, step by step "
-        "([Creswell and Bharath 2018](https://arxiv.org/abs/1611.05644))."
-    )
+    shown = st.container()  # Above what it is set by: on a phone the pictures come first.
     columns = st.columns(3, vertical_alignment="bottom")
     steps = columns[0].number_input("Steps", 10, 1000, 200, 10, key="steps", bind="query-params")
     seed = columns[1].number_input("Seed", 0, 2**31 - 1, 0, key="seed", bind="query-params")
@@ -234,32 +230,64 @@ def show_inversion(run: Run, model: Any, chosen: Chosen) -> None:
     digest = hashlib.sha256(chosen.image.numpy().tobytes()).hexdigest()
     key = weights.fingerprint(run), digest, seed, steps
     if start:
-        _search(model, chosen.image, steps, seed, key)
+        _search(run, model, chosen.image, Search(key, []))
         st.rerun()
-    kept_key, found = st.session_state.get("inversion", (None, []))
-    if kept_key != key or not found:
+    with shown:
+        _show_search(run, chosen, key)
+    st.markdown(
+        "A VAE's encoder finds a latent in one step. **A GAN has no encoder**, so its latent is "
+        "searched: from random ones, small changes that bring the picture closer, step by step "
+        "([Creswell and Bharath 2018](https://arxiv.org/abs/1611.05644))."
+    )
+
+
+class Search(NamedTuple):
+    """What a search is for, and its steps so far: one that is stopped counts too."""
+
+    key: tuple
+    """The weights, the picture, the seed and the number of steps."""
+    found: list[inversion.Step]
+
+
+def _search(run: Run, model: Any, image: Tensor, search: Search) -> None:
+    """Begins a search."""
+    *_, seed, steps = search.key
+
+    def do(progress: work.Progress) -> None:
+        for step in inversion.invert(model, image, steps, seed):
+            search.found.append(step)
+            progress("Step", step.step, steps)
+
+    work.start("inversion", f"Searching for a latent of {run.id}", do, key=search)
+
+
+def _show_search(run: Run, chosen: Chosen, key: tuple) -> None:
+    """The visitor's search for this picture: while it runs, or what it found."""
+    task = work.find("inversion")
+    search = task.key if task and task.key.key == key else None
+    if task and search and not work.watch(task, partial(_show_steps, chosen.image, search)):
+        return
+    if not search or not search.found:
         with st.container(horizontal=True):
             _show(chosen.image, "As the model sees it")
-        _downloads(run, chosen, [])
+        _downloads(run, chosen, None)
         return
-    _film(run, chosen, found, steps)
+    assert task is not None
+    task.result()
+    _film(run, chosen, search)
 
 
-def _search(model: Any, image: Tensor, steps: int, seed: int, key: tuple) -> None:
-    """Keeps each step in the session as it comes, so that a search that is stopped counts too."""
-    found: list[inversion.Step] = []
-    st.session_state["inversion"] = key, found
-    st.button("Stop", icon=":material/stop:")
-    progress = progress_bar()
-    now, curve = st.empty(), st.empty()
-    for step in inversion.invert(model, image, steps, seed):
-        found.append(step)
-        progress("Step", step.step, steps)
-        with now.container(horizontal=True):
-            _show(image, "Your picture")
-            _show(step.image, f"Best so far: error {step.error:.4f}")
-        curve.plotly_chart(
-            _curve(found), alt=f"The error after {step.step} steps: {step.error:.4f}"
+def _show_steps(image: Tensor, search: Search) -> None:
+    found = search.found.copy()  # The search goes on meanwhile.
+    with st.container(horizontal=True):
+        _show(image, "Your picture")
+        if found:
+            _show(found[-1].image, f"Best so far: error {found[-1].error:.4f}")
+    if found:
+        st.plotly_chart(
+            _curve(found),
+            key="descending",
+            alt=f"The error after {found[-1].step} steps: {found[-1].error:.4f}",
         )
 
 
@@ -267,7 +295,8 @@ def _curve(found: list[inversion.Step]) -> Any:
     return figures.descent([step.step for step in found], [step.error for step in found])
 
 
-def _film(run: Run, chosen: Chosen, found: list[inversion.Step], steps: int) -> None:
+def _film(run: Run, chosen: Chosen, search: Search) -> None:
+    found, steps = search.found, search.key[-1]
     best = found[-1]
     frames = shared.as_pictures(torch.stack([step.image for step in found]))
     left, right = st.columns(2)
@@ -298,13 +327,15 @@ def _film(run: Run, chosen: Chosen, found: list[inversion.Step], steps: int) -> 
         key="descent",
         alt=f"The error falls from {found[0].error:.4f} to {best.error:.4f}",
     )
-    _downloads(run, chosen, found)
+    _downloads(run, chosen, search)
 
 
-def _downloads(run: Run, chosen: Chosen, found: list[inversion.Step]) -> None:
+def _downloads(run: Run, chosen: Chosen, search: Search | None) -> None:
     name = f"{run.id}-{chosen.name}"
     files: list = [("Picture", f"{name}.png", _png(chosen.image))]
-    if found:
+    if search:
+        found = search.found
+        name += f"-seed-{search.key[-2]}-steps-{found[-1].step}"
         images = shared.as_pictures(torch.stack([step.image for step in found]))
         film = [shared.crisp(image) for image in images]
         files += [

@@ -38,18 +38,33 @@ def gallery() -> tuple[list[Run], list[Damaged]]:
 
 def choose_run(has: str = "", need: str = "", first: str = "") -> Run:
     """The run the page is about, kept in the address. `has` names a network it must have, `first`
-    the run that the page opens with where none was chosen."""
+    the run that the page opens with where none was chosen.
+
+    Where the page can't show the one that was chosen elsewhere, another one stands in for it
+    here: the next page that can shows it again.
+    """
     offered = [run for run in gallery()[0] if not has or has in run.parameters]
     offered = [run for run in offered if any(run.path.glob("*.safetensors"))]
     if not offered:
         empty(f"No {need or 'model'} is here yet. Train one, or restore checkpoints/.")
     ids = [run.id for run in offered]
-    if st.session_state.get("model") not in ids:  # Chosen on a page that offers more.
-        st.session_state.pop("model", None)
     index = ids.index(first) if first in ids else 0
+    wanted = st.session_state.get("model")
+    missed, stand_in = st.session_state.pop("missed", (None, None))
+    if wanted == stand_in is not None:  # Nothing else was chosen since.
+        wanted = missed
+    if wanted not in ids:
+        st.session_state.pop("model", None)
+        if has and any(run.id == wanted for run in gallery()[0]):
+            st.session_state["missed"] = wanted, ids[index]
+    elif wanted != st.session_state["model"]:
+        st.session_state["model"], index = wanted, 0
     chosen = st.selectbox("Model", ids, index, key="model", bind="query-params")
     run = offered[ids.index(chosen)]
     st.caption(about(run))
+    missed, stand_in = st.session_state.get("missed", (None, None))
+    if chosen == stand_in:
+        st.caption(f"{plain(str(missed))} has no {has}. Other pages go on showing it.")
     return run
 
 

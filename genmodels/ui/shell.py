@@ -131,7 +131,7 @@ def page(name: str) -> Path:
     return folders.REPOSITORY / "pages" / f"{name}.py"
 
 
-class PageEnd(Exception):  # noqa: N818  nothing is wrong
+class PageEnd(Exception):
     """A page has no more to show. Not `st.stop`, which would end what stands around it as well."""
 
 
