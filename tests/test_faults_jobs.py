@@ -1,20 +1,25 @@
-"""The queue's storage damaged: the worker goes on, and what waits is put back from the runs."""
+"""The queue's storage damaged: the worker goes on, and what waits is put back from the runs. And
+damaged runs on the pages, which can be deleted or restored."""
 
 import dataclasses
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 from pathlib import Path
 
 import pytest
+from browser import serving
 from fuzz import JUNK, SCALARS, damaged_bytes, dumped, few
 from hypothesis import example, given
 from hypothesis import strategies as st
+from streamlit.testing.v1 import AppTest
 from test_jobs import at_work, state, wait
 
 from genmodels import folders, jobs, recipes, runs
 from genmodels.jobs import delivery
+from genmodels.ui import lessons, navigation, shell
 
 SHORT = dataclasses.replace(recipes.named("vae-mnist"), epochs=1)
 MESSAGES = st.one_of(
@@ -165,3 +170,54 @@ def test_a_worker_goes_on_over_runs_that_nobody_can_train():
     assert {run.id for run in runs.list_runs()} >= {run.id for run in made.values()}
     log = (folders.cache() / "test.log").read_text()
     assert "is damaged" in log and "Traceback" not in log
+
+
+def test_damaged_runs_and_pictures_are_deleted_as_a_person_does_it(
+    page, make_run, tmp_path, runs_folder, cache_folder
+):
+    """On the Train page: a run that cannot be shown, one of a name that is no id, and one with a
+    damaged picture."""
+    (make_run("broken").path / "recipe.json").write_text("{")
+    spoilt = make_run("spoilt").path
+    (spoilt / "samples").mkdir()
+    (spoilt / "samples" / "000000064.webp").write_bytes(b"junk")
+    shutil.copytree(make_run("whole").path, runs_folder / "My `Run`")
+    places = {"runs": str(runs_folder), "cache": str(cache_folder), "training": "open"}
+    with serving(tmp_path, folders.REPOSITORY / "app.py", places) as server:
+        page.goto(f"{server}/train?run=spoilt")
+        page.get_by_text("samples/000000064.webp is damaged").wait_for()
+        page.get_by_text("recipe.json is damaged").wait_for()
+        page.get_by_text("'My `Run`' cannot be a run's id").wait_for()
+        for name in ("broken", "My `Run`", "spoilt"):
+            popover = page.get_by_role("button", name="Delete", exact=True)
+            # Those that cannot be shown stand below the run that is shown.
+            at = {"broken": "recipe.json is damaged", "My `Run`": "cannot be a run's id"}.get(name)
+            if at:
+                row = page.locator("[data-testid=stHorizontalBlock]").filter(has_text=at)
+                popover = row.get_by_role("button", name="Delete", exact=True)
+            popover.click()
+            page.get_by_role("button", name="Delete for good").click()
+            wait(lambda name=name: not (runs_folder / name).exists())
+            page.get_by_role("button", name="Delete for good").wait_for(state="detached")
+        page.get_by_text("is damaged").wait_for(state="detached")
+    assert [run.id for run in runs.list_runs() if not getattr(run, "shipped", False)] == ["whole"]
+
+
+@pytest.mark.parametrize("junk", [None, b"{", b"{}"])
+def test_a_lesson_works_again_once_its_file_is_restored(tmp_path, monkeypatch, junk):
+    checkpoints = tmp_path / "checkpoints"
+    shutil.copytree(folders.CHECKPOINTS / lessons.PLANE, checkpoints / lessons.PLANE)
+    monkeypatch.setattr(folders, "CHECKPOINTS", checkpoints)
+    file = checkpoints / lessons.PLANE / "latents.json"
+    content = file.read_bytes()
+    app = AppTest.from_file(str(navigation.__file__), default_timeout=60).run()
+    file.unlink() if junk is None else file.write_bytes(junk)
+    app.switch_page(str(shell.page("vae"))).run()
+    assert not app.exception
+    [said] = app.error
+    assert "latents" in said.value and "restore it" in said.value
+    assert [button.label for button in app.button].count("Next") == 1  # The other steps.
+    file.write_bytes(content)
+    app.run()
+    assert not app.error and not app.exception
+    assert len(lessons.typical()["pictures"]) == 10

@@ -6,8 +6,10 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +23,7 @@ from genmodels.errors import GenmodelsError, RecipeError
 from genmodels.jobs import delivery, limits, worker
 from genmodels.jobs.__main__ import main
 from genmodels.runs import Run
+from genmodels.ui import guard
 
 LONG = dataclasses.replace(recipes.named("vae-mnist"), epochs=900)
 SHORT = dataclasses.replace(LONG, epochs=1)
@@ -168,7 +171,7 @@ def test_a_killed_trainer_is_stopped_with_a_reason_and_the_next_one_begins():
         os.killpg(trainer_of(first), signal.SIGKILL)
         wait(lambda: state(second) == "done")
     assert state(first) == "stopped"
-    assert "killed" in first.status().reason
+    assert "killed by SIGKILL: most likely memory ran out" in first.status().reason
     assert first.resumable()
     assert not runs.is_claimed(first.path)
 
@@ -332,18 +335,260 @@ def test_a_shipped_run_is_not_stopped_deleted_or_renamed():
     assert not jobs.control(shipped, key="k", teacher=True)
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def redis_at(port: int, folder: Path) -> subprocess.Popen:
+    server = shutil.which("redis-server")
+    if server is None:
+        pytest.skip("there is no redis-server here")
+    command = [server, "--port", str(port), "--save", "", "--dir", str(folder)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+
+class TestTrainers:
+    """A worker and what it starts, which here is a shell script."""
+
+    @pytest.fixture
+    def trainer(self, tmp_path: Path, monkeypatch) -> Callable[[str], None]:
+        """Has workers start a script instead of Python."""
+
+        def make(script: str) -> None:
+            path = tmp_path / "trainer"
+            path.write_text(f"#!/bin/sh\necho $$ >> {tmp_path}/started\n{script}\n")
+            path.chmod(0o755)
+            monkeypatch.setattr(sys, "executable", str(path))
+
+        monkeypatch.setattr(worker, "GRACE_SECONDS", 0.2)
+        monkeypatch.setattr(worker, "POLL_SECONDS", 0.02)
+        return make
+
+    def started(self, tmp_path: Path) -> list[int]:
+        path = tmp_path / "started"
+        return [int(line) for line in path.read_text().split()] if path.exists() else []
+
+    def test_limits_that_are_none_start_nothing(self, trainer, tmp_path, monkeypatch, capsys):
+        run = jobs.submit("vae-mnist", LONG)
+        trainer("exec sleep 600")
+        monkeypatch.setenv("GENMODELS_MAX_MINUTES", "12h")
+        with pytest.raises(jobs.JobError, match="GENMODELS_MAX_MINUTES is '12h'"):
+            worker.train_next(run.id)
+        assert not self.started(tmp_path) and not runs.is_claimed(run.path)
+        assert main(["--name", "one"]) == 2
+        assert "GENMODELS_MAX_MINUTES is '12h'" in capsys.readouterr().err
+
+    def test_a_worker_that_stumbles_leaves_no_trainer_behind(self, trainer, tmp_path, monkeypatch):
+        """Its claim ends: whoever comes next would train beside it."""
+        run = jobs.submit("vae-mnist", LONG)
+        trainer("exec sleep 600")
+
+        def stumble(*_):
+            raise RuntimeError("a fault")
+
+        monkeypatch.setattr(worker, "NOTED_EVERY", 0)
+        monkeypatch.setattr(worker, "_note", stumble)
+        with pytest.raises(RuntimeError, match="a fault"):
+            worker.train_next(run.id)
+        pid = trainer_of(run)
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+        assert not runs.is_claimed(run.path)
+
+    def test_a_full_disk_makes_no_worker_leave_its_trainer(self, trainer, tmp_path, monkeypatch):
+        """It could neither note the time nor ask for the end."""
+        monkeypatch.setenv("GENMODELS_MAX_MINUTES", "0")
+        first, second = (jobs.submit("vae-mnist", LONG) for _ in range(2))
+        trainer("trap '' TERM; while true; do sleep 0.1; done")
+        seen = []
+
+        write = runs.write_json
+
+        def full(*given, **options):
+            if process.poll() is not None:  # There is room again.
+                return write(*given, **options)
+            seen.append(len(self.started(tmp_path)))
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(worker, "NOTED_EVERY", 0)
+        process = self.spawned(first)
+        monkeypatch.setattr(runs, "request_stop", full)
+        monkeypatch.setattr(runs, "write_json", full)
+        worker._attend(first.path, process)
+        assert len(seen) > 2 and process.returncode == -signal.SIGKILL
+        assert (state(first), first.status().reason) == (
+            "stopped",
+            "stopped at the limit of 0 minutes",
+        )
+        assert set(seen) <= {0, 1}
+        with pytest.raises(ProcessLookupError):
+            os.kill(trainer_of(first), 0)
+        assert state(second) == "waiting"
+
+    def spawned(self, run: Run) -> subprocess.Popen:
+        with runs.claim(run.path).acquire(timeout=5) as claim:
+            return worker._spawn(run, claim)
+
+    @pytest.mark.parametrize(
+        ("name", "meaning"),
+        [
+            ("ILL", "lacks an instruction that this build of PyTorch uses"),
+            ("KILL", "most likely memory ran out"),
+            ("SEGV", "crashed"),
+            ("BUS", "most likely because one is full"),
+            ("USR1", "something outside the app ended it"),
+        ],
+    )
+    @pytest.mark.parametrize("begun", [False, True])
+    def test_a_signal_that_ended_a_trainer_is_told(self, trainer, name, meaning, begun):
+        run = jobs.submit("vae-mnist", LONG)
+        status = '{"state": "training", "epoch": 3, "epochs": 900}'
+        trainer(f"echo '{status}' > {run.path}/status.json\n" * begun + f"kill -{name} $$")
+        worker.train_next(run.id)
+        assert state(run) == ("stopped" if begun else "failed")
+        assert f"killed by SIG{name}: " in run.status().reason
+        assert meaning in run.status().reason
+
+    def test_who_was_asked_to_stop_and_had_to_be_killed_was_stopped(self, trainer):
+        run = jobs.submit("vae-mnist", LONG)
+        trainer("trap '' TERM; while true; do sleep 0.1; done")
+        runs.request_stop(run.path)
+        worker.train_next(run.id)
+        assert (state(run), run.status().reason) == ("stopped", "stopped on request")
+
+    def test_the_words_of_an_earlier_training_are_no_reason(self, trainer):
+        run = jobs.submit("vae-mnist", LONG)
+        worker._log(run.id).write_text("done: runs/vae-mnist-1\n")
+        trainer("exit 1")
+        worker.train_next(run.id)
+        assert run.status().reason == "the training ended at once: it said nothing"
+        jobs.resume(run)
+        trainer("echo train.py: this is amiss; exit 2")
+        worker.train_next(run.id)
+        assert run.status().reason == "the training ended at once: this is amiss"
+        jobs.delete(run)
+        again = jobs.submit("vae-mnist", LONG)
+        assert again.id != run.id
+        worker._settle(again.path)
+        assert "it said nothing" in again.status().reason
+
+    def test_a_trainer_that_cannot_be_started_fails_with_the_reason(self, cache_folder):
+        first, second = (jobs.submit("vae-mnist", LONG) for _ in range(2))
+        shutil.rmtree(cache_folder)
+        cache_folder.touch()
+        worker.train_next(first.id)
+        for run in (first, second):
+            assert state(run) == "failed"
+            assert "could not be started" in run.status().reason
+            assert str(cache_folder) in run.status().reason
+            assert not runs.is_claimed(run.path)
+
+    def test_the_limit_of_minutes_is_that_of_one_training_resumed_or_not(
+        self, trainer, monkeypatch
+    ):
+        monkeypatch.setenv("GENMODELS_MAX_MINUTES", "1")
+        monkeypatch.setattr(worker, "NOTED_EVERY", 0)
+        run = jobs.submit("vae-mnist", LONG)
+        trainer("sleep 1")
+        worker.train_next(run.id)
+        known = jobs.trainer(run.path)
+        assert known and 1 <= known.get("seconds", 0) < 50
+        runs.write_json(run.path / "trainer.json", {**known, "seconds": 59.5})
+        jobs.resume(run)
+        trainer("exec sleep 600")
+        worker.train_next(run.id)
+        assert run.status().reason == "stopped at the limit of 1 minutes"
+        with pytest.raises(jobs.JobError, match="trained for 1 minutes, and that is the limit"):
+            jobs.resume(run)
+        monkeypatch.setenv("GENMODELS_MAX_MINUTES", "2")
+        jobs.resume(run)
+
+
+def test_delivering_goes_on_after_an_oserror(monkeypatch):
+    looks = []
+
+    def waiting():
+        looks.append(1)
+        if len(looks) == 1:
+            raise PermissionError(13, "Permission denied")
+        return []
+
+    monkeypatch.setattr(worker, "waiting", waiting)
+    monkeypatch.setattr(worker, "KEEP_SECONDS", 0.05)
+    threading.Thread(target=worker._keep_delivering, args=(None,), daemon=True).start()
+    wait(lambda: len(looks) > 2)
+
+
+def test_a_queue_that_is_at_work_is_called_busy(runs_folder):
+    jobs.submit("vae-mnist", SHORT)
+    other = sqlite3.connect(runs_folder / ".queue.db", isolation_level=None)
+    other.execute("begin exclusive")
+    try:
+        with pytest.raises(
+            jobs.JobError, match=r"busy; try again in a moment\. Nothing was"
+        ) as told:
+            jobs.submit("vae-mnist", SHORT)
+        assert "writable" not in str(told.value)
+        assert len(jobs.waiting()) == 1
+    finally:
+        other.close()
+
+
+def test_the_app_and_its_worker_look_in_the_same_places(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("RUNS", "CACHE"):
+        monkeypatch.setenv(f"GENMODELS_{name}", f"my-{name.lower()}")
+    try:
+        worker.keep_worker()
+        run = jobs.submit("vae-mnist", SHORT)
+        assert run.path == tmp_path / "my-runs" / run.id
+        wait(lambda: state(run) == "done")
+        assert (tmp_path / "my-cache" / "logs" / f"{run.id}.log").exists()
+    finally:
+        for child in worker._children:
+            kill(child)
+
+
+def test_why_no_worker_can_be_started_is_known(cache_folder, monkeypatch):
+    shutil.rmtree(cache_folder)
+    cache_folder.touch()
+    monkeypatch.setenv("GENMODELS_TRAINING", "open")
+    monkeypatch.setattr(worker, "KEEP_SECONDS", 0.05)
+    monkeypatch.setattr(worker, "_children", [])
+    worker.supervise()
+    wait(lambda: "cannot be written" in worker.trouble())
+    cache_folder.unlink()
+    try:
+        wait(lambda: not worker.trouble())
+    finally:
+        monkeypatch.setattr(worker, "KEEP_SECONDS", 3600)
+        with worker._supervising:
+            for child in worker._children:
+                kill(child)
+
+
+@pytest.mark.parametrize("name", ["EPOCHS", "MINUTES", "RUNS", "SESSIONS"])
+def test_an_empty_variable_is_one_that_is_not_set(monkeypatch, name):
+    monkeypatch.setenv(f"GENMODELS_MAX_{name}", "")
+    assert limits.Limits.from_environment() == limits.Limits()
+
+
+@pytest.mark.parametrize("between", [" ", ",", ", ", ",\n"])
+def test_sites_that_may_embed_the_app_are_apart_by_blanks_or_commas(monkeypatch, between):
+    monkeypatch.setenv("GENMODELS_EMBED", between.join(["https://a.example", "https://b.example"]))
+    assert guard.policy().endswith("frame-ancestors 'self' https://a.example https://b.example")
+    monkeypatch.setenv("GENMODELS_EMBED", "")
+    assert guard.policy().endswith("frame-ancestors 'self'")
+
+
 class TestRedis:
     @pytest.fixture
     def url(self, tmp_path: Path, monkeypatch) -> Iterator[str]:
         """A real Redis of the test's own."""
-        server = shutil.which("redis-server")
-        if server is None:
-            pytest.skip("there is no redis-server here")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        command = [server, "--port", str(port), "--save", "", "--dir", str(tmp_path)]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        port = free_port()
+        process = redis_at(port, tmp_path)
         monkeypatch.setenv("GENMODELS_REDIS_URL", f"redis://127.0.0.1:{port}/0")
         wait(lambda: not refused(delivery.pending), 20)
         yield f"redis://127.0.0.1:{port}/0"
@@ -358,6 +603,28 @@ class TestRedis:
             for run in (third, second, first):
                 jobs.stop(run)
             wait(lambda: not jobs.training())
+
+    def test_a_worker_waits_for_a_redis_that_is_started_later(self, tmp_path: Path, monkeypatch):
+        port = free_port()
+        monkeypatch.setenv("GENMODELS_REDIS_URL", f"redis://127.0.0.1:{port}/0")
+        log = folders.cache() / "test.log"
+        with at_work() as process:
+            wait(lambda: "cannot be reached" in log.read_text())
+            wait(lambda: log.read_text().count("tries again") > 1)
+            assert process.poll() is None
+            server = redis_at(port, tmp_path)
+            try:
+                wait(lambda: not refused(delivery.pending))
+                run = jobs.submit("vae-mnist", SHORT)
+                wait(lambda: state(run) == "done")
+            finally:
+                kill(server)
+        assert "Traceback" not in log.read_text().split("consumer started")[0]
+
+    def test_a_worker_does_not_wait_for_what_is_no_redis(self, monkeypatch, capsys):
+        monkeypatch.setenv("GENMODELS_REDIS_URL", "http://nonsense")
+        assert main(["--name", "one"]) == 2
+        assert "no address of a Redis" in capsys.readouterr().err
 
     def test_messages_are_json(self, url: str):
         run = jobs.submit("vae-mnist", LONG)

@@ -250,7 +250,7 @@ def _attend(folder: Path, process: subprocess.Popen | None) -> None:
     before = known.get("seconds", 0.0) if known else 0.0
     begun = noted = time.monotonic()
     signals = [signal.SIGTERM, signal.SIGKILL]
-    asked = None
+    asked, over = None, ""
     _own.busy.set()
     try:
         while process.poll() is None if process else runs.is_claimed(folder):
@@ -260,8 +260,8 @@ def _attend(folder: Path, process: subprocess.Popen | None) -> None:
                 if asked is None and (folder / "stop").exists():
                     asked = now
                 if asked is None and seconds > 60 * minutes:
-                    asked = now
-                    runs.request_stop(folder, f"stopped at the limit of {minutes:,} minutes")
+                    asked, over = now, f"stopped at the limit of {minutes:,} minutes"
+                    runs.request_stop(folder, over)
                 if now > noted + NOTED_EVERY:
                     noted = now
                     _note(folder, seconds)
@@ -273,7 +273,7 @@ def _attend(folder: Path, process: subprocess.Popen | None) -> None:
             time.sleep(POLL_SECONDS)
         if folder.exists():
             _note(folder, before + time.monotonic() - begun)
-            _settle(folder, process.returncode if process else None)
+            _settle(folder, process.returncode if process else None, over)
     finally:
         _own.busy.clear()
 
@@ -283,20 +283,24 @@ def _note(folder: Path, seconds: float) -> None:
     known = trainer(folder)
     if known and (folder / "recipe.json").exists():  # It may be being deleted.
         plain = {**known, "seconds": round(seconds, 1)}
-        runs.write_json(folder / "trainer.json", plain, durable=False)
+        try:
+            runs.write_json(folder / "trainer.json", plain, durable=False)
+        except OSError as error:  # A full disk, say: what was noted last has to do.
+            log.warning("%s: %s", folder.name, error)
 
 
-def _settle(folder: Path, code: int | None = None) -> None:
+def _settle(folder: Path, code: int | None = None, over: str = "") -> None:
     """Gives a run an end whose trainer ended before it could write one.
 
-    `code` is the trainer's exit status, where that is known.
+    `code` is the trainer's exit status, where that is known, and `over` why it was asked to end,
+    if that could not be written into the run.
     """
     run = runs.open_run(folder)
     status = run.status()
-    asked = runs.stop_request(folder)
+    asked = runs.stop_request(folder) or over
     killed = _ending(code) if code is not None and code < 0 and not asked else ""
-    if status.state == "stopped" and status.reason == runs.UNEXPECTED and killed:
-        runs.write_status(folder, dataclasses.replace(status, reason=killed))
+    if status.reason == runs.UNEXPECTED and (asked or killed):
+        runs.write_status(folder, dataclasses.replace(status, reason=asked or killed))
     if status.state != "waiting":
         return
     if asked:
@@ -327,8 +331,9 @@ def _fail(run: runs.Run, reason: str) -> None:
 
 def _end(process: subprocess.Popen) -> None:
     """Ends a trainer that nobody would look after."""
-    _signal(process.pid, signal.SIGKILL)
-    process.wait()
+    if process.poll() is None:
+        _signal(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _signal(pid: int | None, number: signal.Signals) -> None:
