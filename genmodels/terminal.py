@@ -43,6 +43,6 @@ def _output(stream: TextIO | None) -> TextIO:
         stream.buffer,
         encoding=stream.encoding,
         errors="replace",
-        line_buffering=stream.line_buffering,
+        line_buffering=bool(stream.line_buffering),
         write_through=getattr(stream, "write_through", False),
     )

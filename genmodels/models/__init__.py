@@ -34,6 +34,9 @@ class Model(nn.Module):
     tensor (`item`, `if`, shapes that depend on it) and do the same in every step, with no random
     numbers but those of `rng`."""
 
+    unit = 1
+    """How many neighbouring images of a batch have to be in one process."""
+
     def __init__(self, recipe: Recipe):
         super().__init__()
         self.recipe = recipe
