@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..devices import limit_threads
 from ..recipes import LatentRecipe, Recipe
 from .prior import ClassPrior
 
@@ -141,6 +142,7 @@ def build(recipe: Recipe) -> Model:
     from .gan import GAN
     from .vae import VAE
 
+    limit_threads()
     family = {"vae": VAE, "gan": GAN, "classifier": Classifier}[recipe.family]
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: that one seeds the GPUs too, and they are not put back.
