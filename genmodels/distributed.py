@@ -104,13 +104,14 @@ def own_device(device: "torch.device") -> "torch.device":
     return torch.device("cuda", LOCAL_RANK)
 
 
-def share(count: int) -> tuple[slice, int]:
+def share(count: int, unit: int = 1) -> tuple[slice, int]:
     """Which of a batch's images this process computes, and how many of those are its own.
 
-    A process for which there is none computes the last one, of which nothing counts: it has to
-    take part in each exchange.
+    Each `unit` neighbours stay together. A process for which there is none computes the last one,
+    of which nothing counts: it has to take part in each exchange.
     """
-    first, end = (-(-count * rank // WORLD) for rank in (RANK, RANK + 1))
+    units = -(-count // unit)
+    first, end = (min(count, -(-units * rank // WORLD) * unit) for rank in (RANK, RANK + 1))
     return (slice(first, end) if first < end else slice(count - 1, count)), end - first
 
 

@@ -13,6 +13,9 @@ from torch.nn import functional as F
 
 from . import noise
 
+LEAST_VARIANCE = 1 / 255**2
+"""Below a grey level, an error is that of rounding."""
+
 
 def reconstruction_error(
     logits: Tensor, images: Tensor, reduction: Literal["sum", "mean"] = "sum"
@@ -41,8 +44,7 @@ def gaussian_error(
     """
     squares = (means.float() - images).square().flatten(1)
     if variance is None:
-        # Below a grey level, an error is that of rounding.
-        variance = squares.mean().clamp(min=1 / 255**2)
+        variance = squares.mean().clamp(min=LEAST_VARIANCE)
     variance = torch.as_tensor(variance)
     errors = 0.5 * (squares / variance + (2 * math.pi * variance).log())
     return errors.sum(1) if reduction == "sum" else errors.mean(1)

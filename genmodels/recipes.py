@@ -439,14 +439,18 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
-def check_last_batch(count: int, batch_size: int, needed: int, processes: int = 1) -> None:
+def check_last_batch(
+    count: int, batch_size: int, needed: int, processes: int = 1, unit: int = 1
+) -> None:
     """Raises RecipeError where a process gets fewer than `needed` images of the last batch.
 
-    `batch_size` is that of each process.
+    `batch_size` is that of each process; each `unit` neighbours stay together.
     """
     whole = batch_size * processes
     last = (count - 1) % whole + 1
-    if last // processes < needed:
+    units = -(-last // unit)
+    # The last process gets fewest, and what is left over.
+    if units // processes * unit - (units * unit - last) < needed:
         each = f" in each of {processes} processes" if processes > 1 else ""
         raise RecipeError(
             f"the last batch of {count:,} images in batches of {whole} "

@@ -100,6 +100,7 @@ class Trainer:
         self.pixels = nhwc.to(self.device).permute(0, 3, 1, 2)
         self.labels = self.train.labels.to(self.device)
         self.rng = noise.SharedGenerator(self.device)
+        self.rng.total = distributed.total if distributed.WORLD > 1 else None
         self.means = Means()
         self.validation_rng = torch.Generator(self.device)
         self.validation_means = Means()
@@ -167,7 +168,8 @@ class Trainer:
     def learn(self, batch: Tensor) -> None:
         """One training step on this process's part of a batch: the numbers of its images, [n]."""
         self.rng.count = count = len(batch)
-        self.rng.rows, own = distributed.share(count)
+        self.rng.rows, self.rng.own = distributed.share(count, self.model.unit)
+        own = self.rng.own
         index = batch[self.rng.rows]
         images = data.to_float(self.pixels[index])
         self.means.add(self.step(images, self.labels[index], self.rng, own / count), own)
@@ -580,4 +582,4 @@ def check_last_batch(model: Model, count: int, batch_size: int) -> None:
     """Raises RecipeError where batch normalisation would meet one image alone, or none."""
     needs = {nn.BatchNorm1d: 2, nn.SyncBatchNorm: 1}
     needed = max(needs.get(type(layer), 0) for layer in model.modules())
-    recipes.check_last_batch(count, batch_size, needed, distributed.WORLD)
+    recipes.check_last_batch(count, batch_size, needed, distributed.WORLD, model.unit)

@@ -1,7 +1,9 @@
 """Trainings on two processes, started by torchrun as a user starts them."""
 
 import contextlib
+import dataclasses
 import os
+import re
 import subprocess
 import sys
 import time
@@ -12,11 +14,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
-from genmodels import distributed, folders, noise, recipes, runs, training, weights
+from genmodels import distributed, folders, noise, objectives, recipes, runs, training, weights
 from genmodels.command import main
 from genmodels.errors import RecipeError
 from genmodels.models import build
+from genmodels.recipes import RECIPES, Recipe
 from genmodels.runs import Run
 
 TIMES = ("seconds", "images_per_second", "other_seconds")
@@ -97,6 +101,86 @@ def test_two_processes_equal_one_with_twice_the_batch(name, images, runs_folder)
     assert two.status().images_seen == 2 * images
     assert two.info["resolved"]["processes"] == 2
     assert one.info["resolved"]["processes"] == 1
+
+
+def flat(tensors: dict[str, torch.Tensor]) -> torch.Tensor:
+    return torch.cat([tensors[key].flatten() for key in sorted(tensors)])
+
+
+NORMS = ("encoder_norm", "decoder_norm", "generator_norm")
+"""Of batches: those stay each process's own, and where a recipe has them, results differ."""
+
+
+def alike() -> dict[str, Recipe]:
+    """Each recipe but the classifiers, small and without normalised batches, which
+    `test_every_recipe_...` trains in both ways. 50 images in 24 and 24, then one for each."""
+    found = {}
+    for name, recipe in RECIPES.items():
+        if recipe.hidden:
+            continue
+        fields = recipes.field_types(type(recipe))
+        changes: dict = dict.fromkeys(fields.keys() & NORMS, "none")
+        if getattr(recipe, "discriminator_norm", "none") == "batch":
+            changes["discriminator_norm"] = "none"
+        if recipe.network != "linear":
+            changes["feature_maps"] = 4
+        found[name] = dataclasses.replace(
+            recipe,
+            **changes,
+            epochs=1,
+            batch_size=24,
+            train_limit=50,
+            precision="float32",
+        )
+    return found
+
+
+TRAINS_ALL = """
+import sys
+from pathlib import Path
+from genmodels import distributed, training
+from test_distributed import alike
+with distributed.group():
+    for name, recipe in alike().items():
+        training.fit(name, recipe, Path(sys.argv[1]) / name, device="cpu")
+"""
+
+
+def test_every_recipe_gives_two_processes_what_one_has_with_twice_the_batch(
+    tmp_path, runs_folder, monkeypatch
+):
+    """But for batch normalisation, which every classifier has: augmentation, classes, averaged
+    weights, R1 and pairs of fakes, and the calibrated variance, are of the whole batch."""
+    script = tmp_path / "trains_all.py"
+    script.write_text(TRAINS_ALL, "utf-8")
+    places = os.pathsep.join([str(folders.REPOSITORY), str(Path(__file__).parent)])
+    monkeypatch.setenv("PYTHONPATH", places)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", "2", str(script), str(runs_folder)]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    assert done.returncode == 0, done.stderr
+    for name, recipe in alike().items():
+        two, folder = runs.open_run(runs_folder / name), runs_folder / f"{name}-one"
+        training.fit(name, dataclasses.replace(recipe, batch_size=48), folder, device="cpu")
+        one = runs.open_run(folder)
+        for mine, theirs in zip(timeless(two), timeless(one), strict=True):
+            assert mine.pop("split") == theirs.pop("split")
+            assert mine == pytest.approx(theirs, rel=1e-5), name
+        # Where a gradient is next to nothing, Adam makes a step of its rounding.
+        untrained = flat(build(recipe).state_dict())
+        apart = flat(networks(two)) - flat(networks(one))
+        assert apart.norm() < 0.01 * (flat(networks(one)) - untrained).norm(), name
+
+
+def test_the_readme_names_the_recipes_that_normalise_no_batches():
+    readme = (folders.REPOSITORY / "README.md").read_text("utf-8")
+    sentence = readme.partition("where batches aren't normalised (")[2].partition(")")[0]
+    found = {
+        name
+        for name, recipe in RECIPES.items()
+        if not any(isinstance(layer, BatchNorm) for layer in weights.build_empty(recipe).modules())
+    }
+    assert set(re.findall("`(.*?)`", sentence)) == found
 
 
 def wait_for_epoch(folder: Path, epoch: int, process: subprocess.Popen[str]) -> None:
@@ -244,6 +328,25 @@ def test_the_processes_share_every_batch_evenly(world, process):
         assert sizes[0] == max(sizes)
 
 
+@pytest.mark.parametrize("world", [2, 3])
+def test_pairs_stay_together_in_a_process(world, process):
+    for count in range(1, 17):
+        shares = []
+        for rank in range(world):
+            process(rank, world)
+            rows, own = distributed.share(count, unit=2)
+            shares.append(list(range(count))[rows][:own])
+        assert [image for share in shares for image in share] == list(range(count))
+        assert all(share[0] % 2 == 0 for share in shares if share)
+        fewest = min(len(share) for share in shares)
+        for needed in (1, 2):
+            if fewest < needed:
+                with pytest.raises(RecipeError, match="last batch"):
+                    recipes.check_last_batch(count, 16, needed, world, unit=2)
+            else:
+                recipes.check_last_batch(count, 16, needed, world, unit=2)
+
+
 def test_the_processes_together_draw_the_noise_of_one(process):
     for draw, direct in ((noise.normal, torch.randn), (noise.uniform, torch.rand)):
         numbers = torch.Generator().manual_seed(3)
@@ -258,6 +361,26 @@ def test_the_processes_together_draw_the_noise_of_one(process):
                 parts.append(draw((own, 2), rng))
             whole = direct(count, 2, generator=numbers)
             torch.testing.assert_close(torch.cat(parts), whole, atol=0, rtol=0)
+
+
+def test_a_calibrated_variance_is_of_the_whole_batch(process):
+    """Given as a number it has the gradient of the one that makes the batch most probable."""
+    wanted, found = torch.rand(7, 3), torch.rand(7, 3, requires_grad=True)
+    squares = (found - wanted).square().detach()
+    for rank in range(3):
+        process(rank, 3)
+        rng = noise.SharedGenerator()
+        rng.count = 7
+        rng.rows, rng.own = distributed.share(7)
+        own = squares[rng.rows].mean(1)[: rng.own].sum()
+        rng.total = lambda mine, own=own: squares.mean(1).sum() + mine - own
+        variance = noise.batch_mean(squares[rng.rows], rng)
+        torch.testing.assert_close(variance, squares.mean())
+        by_itself = objectives.gaussian_error(found, wanted).mean()
+        given = objectives.gaussian_error(found, wanted, variance=variance).mean()
+        gradients = [torch.autograd.grad(error, found)[0] for error in (by_itself, given)]
+        torch.testing.assert_close(*gradients)
+    assert noise.batch_mean(squares, torch.Generator()) is None
 
 
 def test_batch_normalisation_needs_two_images_in_each_process(process):

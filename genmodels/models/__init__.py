@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..devices import limit_threads
 from ..recipes import LatentRecipe, Recipe
 from .prior import ClassPrior
 
@@ -33,6 +34,9 @@ class Model(nn.Module):
     """Whether its training steps can be a CUDA graph: `turns` and `measure` look at no value of a
     tensor (`item`, `if`, shapes that depend on it) and do the same in every step, with no random
     numbers but those of `rng`."""
+
+    unit = 1
+    """How many neighbouring images of a batch have to be in one process."""
 
     def __init__(self, recipe: Recipe):
         super().__init__()
@@ -138,6 +142,7 @@ def build(recipe: Recipe) -> Model:
     from .gan import GAN
     from .vae import VAE
 
+    limit_threads()
     family = {"vae": VAE, "gan": GAN, "classifier": Classifier}[recipe.family]
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: that one seeds the GPUs too, and they are not put back.

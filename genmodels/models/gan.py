@@ -103,6 +103,7 @@ class GAN(LatentModel):
             prior = ClassPrior(recipe.class_count, 1, recipe.latent_dim, scaled=False)
         super().__init__(recipe, prior)
         self.options = recipe
+        self.unit = 2 if recipe.mode_seeking_weight else 1
         self.generator = Generator(recipe)
         self.discriminator = Discriminator(recipe)
         self.apply(_initialise)
@@ -138,10 +139,13 @@ class GAN(LatentModel):
             "d_fake": fake_logits.detach().float().sigmoid().mean(),
         }
         if self.options.r1_weight:
-            some = (images[::PENALISED] * 2 - 1).requires_grad_()
-            with self.autocast():
-                logits = self.discriminator(some, labels[::PENALISED])
-            penalty = objectives.gradient_penalty(logits, some)
+            chosen, part = noise.every(PENALISED, len(images), rng)
+            some = (images[chosen] * 2 - 1).requires_grad_()
+            penalty = loss.new_zeros(())
+            if len(some):  # Of several processes' images, none may be this one's.
+                with self.autocast():
+                    logits = self.discriminator(some, labels[chosen])
+                penalty = objectives.gradient_penalty(logits, some) * part
             loss = loss + self.options.r1_weight * penalty
             measured["r1"] = penalty.detach()
         yield Turn(("discriminator",), loss, measured)
@@ -151,7 +155,8 @@ class GAN(LatentModel):
         loss = objectives.generator_loss(fake_logits, loss_kind)
         measured = {"generator_loss": loss.detach()}
         if self.options.mode_seeking_weight:
-            sameness = objectives.mode_seeking(latents, fakes)
+            part = noise.pairs(rng)
+            sameness = objectives.mode_seeking(latents, fakes) * part
             loss = loss + self.options.mode_seeking_weight * sameness
             measured["mode_seeking"] = sameness.detach()
         moving = tuple(name for name in self.networks if name != "discriminator")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from .. import objectives
+from .. import noise, objectives
 from ..recipes import VAERecipe
 from . import LatentModel, Turn, augmentation, norm_layer, residual
 from .prior import ClassPrior
@@ -132,7 +132,12 @@ class VAE(LatentModel):
         with self.autocast():
             logits = self.decoder(latents)
         if self.likelihood == "gaussian":
-            reconstruction = objectives.gaussian_error(logits.sigmoid(), images, self.reduction)
+            means = logits.sigmoid()
+            # Where processes share the batch, its variance is of all their images. Its gradient
+            # is none: it is the variance that makes the whole batch most probable.
+            squares = noise.batch_mean((means.float() - images).square(), rng)
+            variance = None if squares is None else squares.clamp(min=objectives.LEAST_VARIANCE)
+            reconstruction = objectives.gaussian_error(means, images, self.reduction, variance)
         else:
             reconstruction = objectives.reconstruction_error(logits, images, self.reduction)
         reconstruction = reconstruction.mean()
