@@ -6,6 +6,7 @@ cache; the data folder may be read-only.
 
 import hashlib
 import os
+import threading
 import urllib.error
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -16,7 +17,7 @@ from typing import Literal
 import torch
 from PIL import Image
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor
 from torchvision import datasets
 from torchvision.transforms import functional
@@ -24,7 +25,7 @@ from torchvision.transforms import functional
 from . import folders, own_pictures
 from .errors import DataError
 from .recipes import DATASETS, Recipe
-from .runs import Run, write_atomic
+from .runs import Run
 
 Split = Literal["train", "val"]
 Progress = Callable[[str, int, int], None]
@@ -189,7 +190,17 @@ def _imagenette(folder: Path, split: Split, progress: Progress) -> Images:
 def write_images(path: Path, images: Images) -> None:
     """Writes them for `read_images`, all but the names of the classes."""
     metadata = {"fingerprint": images.fingerprint, "source": images.source}
-    write_atomic(path, save({"pixels": images.pixels, "labels": images.labels}, metadata))
+    tensors = {"pixels": images.pixels, "labels": images.labels}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+    try:
+        save_file(tensors, temporary, metadata)  # As bytes they would be in memory twice.
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except SafetensorError as error:
+        raise OSError(str(error)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def read_images(path: Path) -> Images | None:

@@ -4,7 +4,6 @@ What comes in is not to be trusted. Images are float32 [channels, height, width]
 Nothing here imports torch, but for `fitted`, which prepares a picture as training does.
 """
 
-import io
 import math
 from typing import Any
 
@@ -14,7 +13,8 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from . import own_pictures
 from .errors import GenmodelsError
-from .own_pictures import FORMATS, MB, PIXELS
+from .own_pictures import FORMATS as FORMATS
+from .own_pictures import MB
 
 Floats = NDArray[np.float32]
 
@@ -48,20 +48,9 @@ def read(content: bytes) -> Image.Image:
             "make it smaller."
         )
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            pixels = image.width * image.height
-            if pixels <= PIXELS:  # Nothing is decoded yet.
-                image.draft(None, (PHOTO, PHOTO))  # A JPEG is then decoded at about that size.
-                return own_pictures.upright(image)
-    except Image.DecompressionBombError:
-        pixels = math.inf
-    except Image.UnidentifiedImageError as error:
-        raise InputError(f"this file is no picture; choose one of {', '.join(FORMATS)}.") from error
-    except Exception as error:  # On damaged files Pillow raises whatever its parts raise.
-        raise InputError("this picture is damaged; save it again, or choose another.") from error
-    raise InputError(
-        f"the picture has more than {PIXELS // 10**6} million pixels; make it smaller."
-    )
+        return own_pictures.open_picture(content, PHOTO)
+    except own_pictures.UnfitPicture as error:
+        raise InputError(str(error)) from error
 
 
 def fitted(picture: Image.Image, shape: tuple[int, int, int]) -> Floats:

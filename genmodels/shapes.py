@@ -111,6 +111,12 @@ class Latents(TypedDict, total=False):
     images: list[Count]
 
 
+class LeftOut(TypedDict):
+    reason: str
+    count: Count
+    names: list[str]
+
+
 class PictureSet(TypedDict):
     """set.json of a set of own pictures."""
 
@@ -118,9 +124,11 @@ class PictureSet(TypedDict):
     title: str
     classes: Annotated[list[str], msgspec.Meta(min_length=1)]
     count: Count
-    others: Count
-    damaged: Count
-    too_large: Count
+    left_out: NotRequired[list[LeftOut]]
+    copies: NotRequired[Count]
+    others: NotRequired[Count]
+    damaged: NotRequired[Count]
+    too_large: NotRequired[Count]
 
 
 class Trainer(TypedDict):

@@ -7,6 +7,7 @@ import re
 import shutil
 import stat
 import struct
+import threading
 import zipfile
 from pathlib import Path
 
@@ -24,7 +25,9 @@ from genmodels.errors import DataError, RecipeError
 from genmodels.evaluation import EvaluationError
 from genmodels.recipes import RECIPES
 from genmodels.runs import Run, Status
-from genmodels.ui import navigation, shell
+from genmodels.ui import navigation, shell, work
+
+HEIC = b"\0\0\0\x18ftypheic" + bytes(99)
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +61,11 @@ def written(folder: Path, files: dict[str, bytes]) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     return folder
+
+
+def counted(made: own_pictures.PictureSet | own_pictures.Look) -> dict[str, int]:
+    """How many files were left out for each reason."""
+    return {found.reason: found.count for found in made.left_out}
 
 
 def everything_in(folder: Path) -> list[Path]:
@@ -140,8 +148,8 @@ def test_a_folder_becomes_a_set_with_its_folders_as_classes(tmp_path):
     files = many(10, "pets/cat/") | many(12, "pets/dog/") | {"pets/dog/notes.txt": b"good"}
     folder = written(tmp_path / "My pets", files)
     made = own_pictures.from_path(folder)
-    assert (made.title, made.classes, made.count, made.others) == ("My pets", ("cat", "dog"), 22, 1)
-    assert made.about == "22 pictures in 2 classes; left out: 1 no pictures"
+    assert (made.title, made.classes, made.count) == ("My pets", ("cat", "dog"), 22)
+    assert made.about == "22 pictures in 2 classes; left out: 1 × not a picture"
     splits = [data.of(own(made.id), split) for split in ("train", "val")]
     assert torch.cat([images.labels for images in splits]).bincount().tolist() == [10, 12]
     assert own_pictures.from_path(folder) == made
@@ -166,7 +174,7 @@ def test_pictures_of_every_format_mode_and_shape_are_taken(tmp_path):
         files[f"{mode[0]}{len(mode)}.{'jpg' if mode == 'CMYK' else 'png'}"] = buffer.getvalue()
     files["later.png"] = picture(6)
     made = own_pictures.from_path(written(tmp_path / "all", files))
-    assert (made.count, made.damaged) == (len(files), 0)
+    assert (made.count, made.left_out) == (len(files), ())
 
 
 def test_transparent_pictures_lie_on_white_and_turned_ones_stand_upright():
@@ -182,9 +190,9 @@ def test_transparent_pictures_lie_on_white_and_turned_ones_stand_upright():
     stood = [own_pictures.Entry(None, 0, lambda: io.BytesIO(turned.getvalue()))]  # type: ignore
     pixels = {"mnist": np.empty((1, 1, 28, 28), np.uint8)}
     pixels["imagenette"] = np.empty((1, 3, 64, 64), np.uint8)
-    assert own_pictures._prepare(pixels, clear, 0) == "kept"
+    assert own_pictures._prepare(pixels, clear, 0) == ""
     assert (pixels["imagenette"] == 255).all()
-    assert own_pictures._prepare(pixels, stood, 0) == "kept"
+    assert own_pictures._prepare(pixels, stood, 0) == ""
     assert (pixels["mnist"][0, 0, :12] == 255).all()
     assert (pixels["mnist"][0, 0, 16:] == 0).all()
 
@@ -200,16 +208,24 @@ def test_what_is_no_picture_damaged_or_too_large_is_left_out_and_counted(monkeyp
         own_pictures.from_zip(zipped(files), "cats.zip"),
         own_pictures.from_path(written(tmp_path / "cats", files)),
     ):
-        counts = (made.count, made.others, made.damaged, made.too_large)
-        assert counts == (20, 4, 3, 2)
-        assert made.about == "20 pictures; left out: 4 no pictures, 3 damaged, 2 too large"
+        assert made.count == 20
+        assert counted(made) == {
+            own_pictures.HIDDEN: 3,
+            own_pictures.NO_PICTURE: 1,
+            "PDF": 1,
+            own_pictures.DAMAGED: 2,
+            own_pictures.TOO_LARGE: 2,
+        }
+        assert made.about.startswith("20 pictures; left out: ")
+        assert "2 × too large" in made.about
+        assert own_pictures.open_set(made.id) == made
 
 
 def test_a_pdf_named_png_alone_is_refused(runs_folder):
     files = {f"{number}.png": b"%PDF-1.7\n%%EOF" for number in range(20)}
     sentence = refused(zipped(files), runs_folder)
     assert "cats holds 0 pictures" in sentence
-    assert "at least 16; left out: 20 damaged" in sentence
+    assert "at least 16; left out: 20 × PDF (export the pages as JPEG or PNG)." in sentence
 
 
 def test_too_few_pictures_are_refused(runs_folder, tmp_path):
@@ -267,7 +283,7 @@ def test_too_many_pictures_in_a_folder_are_refused(monkeypatch, tmp_path):
 
 def test_a_zip_bomb_is_never_unpacked(monkeypatch, runs_folder):
     bombs = {f"{number}.png": bytes(60 * own_pictures.MB) for number in range(2)}
-    assert "2 too large" in refused(zipped(bombs), runs_folder)
+    assert "2 × too large" in refused(zipped(bombs), runs_folder)
     bombs = {f"{number}.png": bytes(45 * own_pictures.MB) for number in range(3)}
     file = zipped(bombs)
     assert len(file.getvalue()) < own_pictures.MB
@@ -279,11 +295,12 @@ def test_a_zip_bomb_is_never_unpacked(monkeypatch, runs_folder):
 def test_a_bomb_that_lies_about_its_size_is_read_no_further(monkeypatch):
     """Its directory says 1,000 bytes, and so many are read."""
     monkeypatch.setattr(own_pictures, "PICTURE_BYTES", 20_000)
-    content = bytearray(zipped(many(20) | {"bomb.png": bytes(own_pictures.MB)}).getvalue())
+    bomb = picture(1)[:50] + bytes(own_pictures.MB)
+    content = bytearray(zipped(many(20) | {"bomb.png": bomb}).getvalue())
     entry = content.rfind(b"PK\1\2")
     struct.pack_into("<I", content, entry + 24, 1000)
     made = own_pictures.from_zip(io.BytesIO(content), "cats.zip")
-    assert (made.count, made.damaged, made.too_large) == (20, 1, 0)
+    assert (made.count, counted(made)) == (20, {own_pictures.DAMAGED: 1})
 
 
 def test_a_picture_of_too_many_pixels_is_not_decoded(monkeypatch):
@@ -297,7 +314,7 @@ def test_a_picture_of_too_many_pixels_is_not_decoded(monkeypatch):
         own_pictures, "upright", lambda image: decoded.append(image.width) or decode(image)
     )
     made = own_pictures.from_zip(zipped(files), "cats.zip")
-    assert (made.count, made.too_large) == (16, 2)
+    assert (made.count, counted(made)) == (16, {own_pictures.TOO_LARGE: 2})
     assert decoded == [40] * 16
 
 
@@ -312,7 +329,9 @@ def test_paths_that_lead_out_and_links_are_left_out(tmp_path, runs_folder):
         archive.writestr(link, "/etc/passwd")
     before = set(everything_in(tmp_path))
     made = own_pictures.from_zip(file, "../../cats.zip")
-    assert (made.count, made.others, made.classes) == (20, 5, ("cats",))
+    assert (made.count, made.classes) == (20, ("cats",))
+    assert counted(made) == {"path out of the zip": 4, "link": 1}
+    assert "../../evil.png" in made.left_out[0].names
     new = set(everything_in(tmp_path)) - before
     assert new and all(path.parent == made.folder for path in new)
     assert made.folder.parent == runs_folder / ".pictures"
@@ -523,6 +542,22 @@ def pressed(app: AppTest, label: str) -> AppTest:
     return app
 
 
+def worked(app: AppTest) -> AppTest:
+    """The page when the work that it started is over."""
+    for task in list(work._tasks.values()):
+        assert task.over.wait(120)
+    app.run()
+    assert not app.exception
+    return app
+
+
+def uploaded(app: AppTest, content: bytes, name: str = "cats.zip") -> AppTest:
+    """The Train page after a zip was looked through."""
+    open_page(app, "train")
+    app.file_uploader[0].upload(name, content).run()
+    return worked(app)
+
+
 def test_a_zip_is_uploaded_chosen_shown_and_deleted_on_the_train_page(app, monkeypatch):
     forgotten = []
     remove = MemoryUploadedFileManager.remove_file
@@ -531,11 +566,12 @@ def test_a_zip_is_uploaded_chosen_shown_and_deleted_on_the_train_page(app, monke
         "remove_file",
         lambda manager, session, file: (forgotten.append(file), remove(manager, session, file)),
     )
-    open_page(app, "train")
-    assert app.selectbox(key="pictures").value == "MNIST"
-    app.file_uploader[0].upload("cats.zip", zipped(many(20)).getvalue()).run()
+    uploaded(app, zipped(many(20)).getvalue())
     assert len(forgotten) == 1  # It is no longer in memory.
-    assert not app.exception and not app.error
+    assert own_pictures.list_sets() == []
+    assert "**cats**: 20 pictures" in [text.value for text in app.markdown]
+    worked(pressed(app, "Make this set"))
+    assert not app.error
     (made,) = own_pictures.list_sets()
     assert app.selectbox(key="pictures").value == made.id
     assert app.file_uploader[0].value is None
@@ -551,10 +587,65 @@ def test_a_zip_is_uploaded_chosen_shown_and_deleted_on_the_train_page(app, monke
     assert app.selectbox(key="pictures").value == "Imagenette"
 
 
-def test_the_browser_forgets_a_set_that_was_deleted(page, tmp_path, runs_folder):
+def test_the_first_look_shows_classes_and_what_is_left_out_before_a_set_is_made(app):
+    files = many(20, "cat/") | many(12, "dog/") | {"dog/a.heic": HEIC, "dog/b.jpg": b"junk"}
+    uploaded(app, zipped(files).getvalue())
+    assert "**cats**: 32 pictures in 2 classes" in [text.value for text in app.markdown]
+    classes, left_out = (table.value for table in app.dataframe[:2])
+    assert classes.to_dict("list") == {"Class": ["cat", "dog"], "Pictures": [20, 12]}
+    assert left_out["Reason"].tolist() == ["HEIC", "damaged"]
+    assert left_out["Names"].tolist() == ["dog/a.heic", "dog/b.jpg"]
+    assert "iPhone" in left_out["What to do"][0]
+    open_page(app, "home")
+    open_page(app, "train")  # It is still there.
+    pressed(app, "Discard")
+    assert own_pictures.list_sets() == []
+    assert not [button for button in app.button if button.label == "Make this set"]
+    uploaded(app, zipped(many(10)).getvalue())
+    assert "cats holds 10 pictures" in app.error[0].value
+    (button,) = [button for button in app.button if button.label == "Make this set"]
+    assert button.disabled
+
+
+def test_what_was_left_out_copied_or_too_few_is_said_when_a_set_is_made(app):
+    files = many(20) | {"again.png": picture(3), "a.heic": HEIC}
+    worked(pressed(uploaded(app, zipped(files).getvalue()), "Make this set"))
+    warnings = " ".join(warning.value for warning in app.warning)
+    assert "1 of the 21 pictures are copies" in warnings
+    assert "can't be measured: that takes at least 35" in warnings
+    assert app.dataframe[0].value["Names"].tolist() == ["a.heic"]
+
+
+def test_preparing_goes_on_and_stops_when_asked(app, monkeypatch):
+    began, go_on = threading.Event(), threading.Event()
+    prepare = own_pictures._prepare
+
+    def slow(*arguments):
+        began.set()
+        assert go_on.wait(120)
+        return prepare(*arguments)
+
+    monkeypatch.setattr(own_pictures, "_prepare", slow)
+    pressed(uploaded(app, zipped(many(40)).getvalue()), "Make this set")
+    assert began.wait(120)
+    open_page(app, "home")
+    open_page(app, "train")
+    app.selectbox(key="recipe").set_value("gan-mnist").run()
+    pressed(app, "Stop")
+    go_on.set()
+    worked(app)
+    assert "Preparing cats: stopped. No set was made." in app.error[0].value.replace("\\", "")
+    assert own_pictures.list_sets() == []
+    worked(pressed(uploaded(app, zipped(many(40)).getvalue()), "Make this set"))
+    (made,) = own_pictures.list_sets()
+    assert app.selectbox(key="pictures").value == made.id
+
+
+def test_whatever_is_pressed_while_a_zip_is_prepared_the_set_is_made(page, tmp_path, runs_folder):
     from playwright.sync_api import expect
 
-    (tmp_path / "cats.zip").write_bytes(zipped(many(20)).getvalue())
+    large = {f"{number}.png": picture(number, (1200, 900)) for number in range(60)}
+    (tmp_path / "cats.zip").write_bytes(zipped(large).getvalue())
     places = {"runs": str(runs_folder), "data": "nowhere", "cache": str(tmp_path / "cache")}
     with serving(
         tmp_path, folders.REPOSITORY / "app.py", {**places, "training": "open"}
@@ -563,20 +654,29 @@ def test_the_browser_forgets_a_set_that_was_deleted(page, tmp_path, runs_folder)
         chooser = page.get_by_role("combobox", name="Learn from")
         page.get_by_text("Add own pictures").click()
         page.locator("input[type=file]").set_input_files(tmp_path / "cats.zip")
+        page.get_by_role("button", name="Make this set").click(timeout=60_000)
+        page.get_by_label("Title").fill("while it is prepared")
+        page.get_by_label("Title").press("Enter")
+        page.get_by_role("button", name="Start training").click()
+        page.get_by_role("link", name="Home").click()
+        expect(page.get_by_role("heading", name="Train", exact=True)).to_be_hidden()
+        page.go_back()
         shown = page.get_by_text("As the training sees them: 28x28 grey")
-        expect(shown).to_be_visible(timeout=60_000)
+        expect(shown).to_be_visible(timeout=120_000)
         expect(chooser).to_have_value(re.compile("cats-"))
+        page.reload()  # The browser forgets a set that was deleted.
         page.get_by_text("Delete these pictures").click()
         page.get_by_text("Delete for good").click()
         expect(page.get_by_text("is deleted.")).to_be_visible()
         expect(chooser).to_have_value("MNIST")
         assert page.traffic.trouble == []
+    assert [
+        json.loads(path.read_text())["title"] for path in runs_folder.glob("*/recipe.json")
+    ] == ["while it is prepared"]
 
 
 def test_a_bad_zip_is_refused_in_place_on_the_train_page(app, runs_folder):
-    open_page(app, "train")
-    app.file_uploader[0].upload("cats.zip", b"no zip").run()
-    assert not app.exception
+    uploaded(app, b"no zip")
     assert "is no zip file" in app.error[0].value.replace("\\", "")
     assert app.selectbox(key="pictures").value == "MNIST"
     assert everything_in(runs_folder) == []
@@ -585,9 +685,7 @@ def test_a_bad_zip_is_refused_in_place_on_the_train_page(app, runs_folder):
 
 def test_no_set_is_made_where_there_is_no_room(app, runs_folder, monkeypatch):
     monkeypatch.setenv("GENMODELS_MAX_MEGABYTES", "0")
-    open_page(app, "train")
-    app.file_uploader[0].upload("cats.zip", zipped(many(20)).getvalue()).run()
-    assert not app.exception
+    worked(pressed(uploaded(app, zipped(many(20)).getvalue()), "Make this set"))
     assert "All runs and pictures take 0 MB" in app.error[0].value
     assert own_pictures.list_sets() == []
 

@@ -123,13 +123,15 @@ def bomb(width: int, height: int) -> bytes:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"%PDF-1.7 a paper named .png", "no picture"),
-        (png(Image.new("L", (30, 30)), "TIFF"), "no picture"),
+        (b"%PDF-1.7 a paper named .png", "PDF files can't be read: export the pages"),
+        (png(Image.new("L", (30, 30)), "TIFF"), "TIFF files can't be read: save as JPEG"),
+        (b"\0\0\0\x18ftypheic" + bytes(99), "HEIC files can't be read: export as JPEG"),
+        (b"BM is how this text begins", "isn't a picture"),
         (bytes(50 * inputs.MB), "50 MB"),
-        (bomb(10_000, 10_000), "40 million pixels"),
-        (bomb(60_000, 60_000), "40 million pixels"),
+        (bomb(10_000, 10_000), "50 million pixels"),
+        (bomb(60_000, 60_000), "50 million pixels"),
         (png(Image.effect_noise((99, 99), 9))[:500], "damaged"),
-        (b"", "no picture"),
+        (b"", "isn't a picture"),
     ],
 )
 def test_what_is_no_picture_too_large_or_damaged_is_refused(content, words):
@@ -323,7 +325,7 @@ def test_a_grey_upload_suits_a_model_of_colours_and_a_paper_does_not(app):
     assert "−ELBO" in texts(app)
     paper = ("paper.png", b"%PDF-1.7", "image/png")
     app.file_uploader(key="upload").set_value(paper).run()
-    assert "no picture" in app.error[0].value
+    assert "PDF files can't be read" in app.error[0].value
 
 
 def test_models_of_own_pictures_take_uploads_as_their_training_did(app, monkeypatch, make_run):

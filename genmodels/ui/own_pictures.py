@@ -1,7 +1,9 @@
 """The choice of what a recipe learns from: its data set, or a set of own pictures."""
 
-import threading
-from typing import IO
+import shutil
+import tempfile
+from collections.abc import Iterable
+from functools import partial
 
 import streamlit as st
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
@@ -9,21 +11,24 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from .. import jobs, own_pictures, pictures
-from ..errors import GenmodelsError
-from ..own_pictures import LEAST, MB, ZIP_BYTES
+from ..errors import DataError, GenmodelsError
+from ..own_pictures import LEAST, MB, ZIP_BYTES, Look, PictureSet
 from ..recipes import DATASETS
-from . import visitor
+from . import visitor, work
 from .permission import is_teacher
 from .shell import plain, sentence
 
 SHOWN = 24
 COLUMNS = 8
+TABLE = 300
+"""Height of a table with many rows, in pixels."""
 KEY = "pictures"
 SAID = "pictures-said"
 """In the session: an error or a success, and the sentence that tells of it."""
 UPLOADS = "pictures-uploads"
 """In the session: how many zips were taken; the uploader's key, so that it is empty again."""
-_making = threading.Lock()
+WORK = "pictures"
+"""The kind of work: a look through a zip, then the set made of it."""
 
 
 def choose_pictures(dataset: str, disabled: bool) -> str | None:
@@ -34,6 +39,7 @@ def choose_pictures(dataset: str, disabled: bool) -> str | None:
     chooser = st.container()
     with st.expander("Add own pictures", icon=":material/add_photo_alternate:"):
         _upload(disabled)
+    _go_on(disabled)
     title = DATASETS[dataset].title
     offered = [title, *(found.id for found in own_pictures.list_sets())]
     if st.session_state.get(KEY, title) not in offered:
@@ -54,9 +60,9 @@ def choose_pictures(dataset: str, disabled: bool) -> str | None:
 
 def _upload(disabled: bool) -> None:
     st.markdown(
-        f"A zip of at least {LEAST} pictures, {ZIP_BYTES // MB} MB at most. Each is resized and "
-        "cropped to the middle. Folders in the zip become classes. Whoever uses this app sees "
-        "the pictures."
+        f"A zip of at least {LEAST} pictures, {ZIP_BYTES // MB} MB at most. You see what is in it "
+        "before a set is made. Each picture is resized and cropped to the middle. Folders in the "
+        "zip become classes. Everyone using this app can see the pictures."
     )
     taken = st.session_state.get(UPLOADS, 0)
     file = st.file_uploader(
@@ -68,10 +74,16 @@ def _upload(disabled: bool) -> None:
     )
     if file is not None and not disabled:
         try:
-            _make(file, file.name)
-        finally:
-            _forget(file)
+            # On disk, and forgotten there when nobody has it open any longer.
+            copy = tempfile.TemporaryFile()  # noqa: SIM115
+            shutil.copyfileobj(file, copy, MB)
+        except OSError as error:
+            raise DataError(f"{file.name} can't be stored ({error.strerror}).") from error
         st.session_state[UPLOADS] = taken + 1
+        st.session_state.pop(SAID, None)
+        look = partial(own_pictures.look_through_zip, copy, file.name)
+        work.start(WORK, f"Looking through {file.name}", look)
+        _forget(file)
         st.rerun()
 
 
@@ -82,24 +94,82 @@ def _forget(file: UploadedFile) -> None:
         context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
 
 
-def _make(file: IO[bytes], name: str) -> None:
-    """Makes a set and chooses it; what came of it is said after the next run of the page."""
-    bar = st.progress(0.0, "Waiting for another upload")
-
-    def progress(what: str, done: int, total: int) -> None:
-        bar.progress(done / total, f"{what}: {done:,} of {total:,}")
-
+def _go_on(disabled: bool) -> None:
+    """Shows how far the work is; with the first look, what a set would be made of; and chooses
+    the set when it is made."""
+    task = work.find(WORK)
+    if task is None or not work.watch(task):
+        return
     try:
-        with _making:
-            jobs.check_room(key=visitor.key(), teacher=is_teacher())
-            before = {found.id for found in own_pictures.list_sets()}
-            made = own_pictures.from_zip(file, name, progress)
-            if made.id not in before:
-                jobs.give_to(made.folder, visitor.key())
-        st.session_state[KEY] = made.id
-        st.session_state[SAID] = False, plain(f"{made.id} is ready.")
+        result: Look | PictureSet | None = task.result()
     except GenmodelsError as error:
+        result = None
         st.session_state[SAID] = True, sentence(error)
+    else:
+        if result is None:
+            st.session_state[SAID] = True, f"{plain(task.about)}: stopped. No set was made."
+    if isinstance(result, Look):
+        _offer(result, disabled)
+        return
+    work.forget(WORK)
+    if result:
+        st.session_state[KEY] = result.id
+        st.session_state[SAID] = False, plain(f"{result.id} is ready.")
+
+
+def _offer(look: Look, disabled: bool) -> None:
+    """What was found in a zip, and the button that makes a set of it."""
+    with st.container(border=True):
+        several = len(look.classes) > 1
+        many = f"{look.count:,} pictures" + (f" in {len(look.classes)} classes" if several else "")
+        st.markdown(f"**{plain(look.title)}**: {many}")
+        if several:
+            _table({"Class": list(look.classes), "Pictures": list(look.classes.values())})
+        if look.left_out:
+            st.markdown("Left out:")
+            _left_out(look.left_out)
+        try:
+            look.check()
+        except GenmodelsError as error:
+            st.error(sentence(error))
+            disabled = True
+        with st.container(horizontal=True):
+            made = st.button(
+                "Make this set",
+                type="primary",
+                icon=":material/add_photo_alternate:",
+                disabled=disabled,
+            )
+            st.button("Discard", on_click=work.forget, args=(WORK,))
+    if made:
+        make = partial(_make, look, visitor.key(), is_teacher())
+        work.start(WORK, f"Preparing {look.title}", make, long=True)
+        st.rerun()
+
+
+def _table(columns: dict[str, list]) -> None:
+    rows = len(next(iter(columns.values())))
+    st.dataframe(columns, hide_index=True, height=TABLE if rows > 8 else "auto")
+
+
+def _left_out(left_out: Iterable[own_pictures.LeftOut]) -> None:
+    rows = []
+    for found in left_out:
+        more = found.count - len(found.names)
+        names = ", ".join(found.names) + (f" and {more:,} more" if more else "")
+        rows.append((found.reason, found.count, found.advice, names))
+    columns = zip(*rows, strict=True)
+    _table(dict(zip(("Reason", "Files", "What to do", "Names"), map(list, columns), strict=True)))
+
+
+def _make(look: Look, key: str, teacher: bool, progress: work.Progress) -> PictureSet:
+    """Makes a set that belongs to the visitor of that key."""
+    jobs.check_room(key=key, teacher=teacher)
+    before = {found.id for found in own_pictures.list_sets()}
+    made = own_pictures.make(look, progress)
+    if made.id not in before:
+        jobs.give_to(made.folder, key)
+    return made
 
 
 def _show(set_id: str, dataset: str, disabled: bool) -> None:
@@ -119,6 +189,12 @@ def _show(set_id: str, dataset: str, disabled: bool) -> None:
             alt=f"{len(shown)} pictures of {chosen.title}, resized and cropped to {kind}",
         )
     st.caption(plain(chosen.about))
+    for warning in chosen.warnings:
+        st.warning(warning, icon=":material/warning:")
+    named = [found for found in chosen.left_out if found.names]
+    if named:
+        with st.expander("Files that were left out"):
+            _left_out(named)
     if not jobs.may_change(chosen.folder, key=visitor.key(), teacher=is_teacher()):
         return
     with st.popover("Delete these pictures", icon=":material/delete:", disabled=disabled):
