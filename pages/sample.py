@@ -14,7 +14,8 @@ shared.heading(
 )
 run = shared.choose_run()
 label = shared.choose_class(run, "class")
-columns = st.columns([3, 3, 2, 1], vertical_alignment="bottom")
+stage = shared.pictures_first()
+columns = stage.columns([3, 3, 2, 1], vertical_alignment="bottom")
 count = columns[0].slider("How many", 1, 256, 64, key="count", bind="query-params")
 spread = columns[1].slider(
     "Spread of the latents",
@@ -38,7 +39,7 @@ columns[3].button(
 model = shared.model_of(run)
 images = shared.as_pictures(model.sample(count, seed, spread, label))
 sprite = pictures.sprite(images)
-grid, side = st.columns([3, 1])
+grid, side = stage.columns([3, 1])
 with grid:
     picked = components.picture_grid(
         sprite=sprite,

@@ -40,7 +40,8 @@ if view == "Epochs":
     curves_view.show([(run, run.metrics()) for run in shown])
     raise PageEnd
 
-left, middle, right = st.columns(3, vertical_alignment="bottom")
+stage = shared.pictures_first()
+left, middle, right = stage.columns(3, vertical_alignment="bottom")
 seed = left.number_input("Seed", 0, 2**31 - 1, 0, key="seed", bind="query-params")
 if view == "Walk":
     other = middle.number_input("Seed of B", 0, 2**31 - 1, 1, key="seed_b", bind="query-params")
@@ -58,7 +59,7 @@ else:
     spread = middle.slider(
         "Spread of the latents", 0.0, 2.0, 1.0, 0.05, key="spread", bind="query-params"
     )
-for column, run in zip(st.columns(len(shown)), shown, strict=True):
+for column, run in zip(stage.columns(len(shown)), shown, strict=True):
     model = shared.model_of(run)
     with column:
         st.markdown(f"**{plain(run.title)}**")

@@ -1,4 +1,4 @@
-"""The variational autoencoder in four steps."""
+"""The variational autoencoder in five steps."""
 
 from genmodels.ui import lessons
 from genmodels.ui.lessons import Step
@@ -36,10 +36,17 @@ STEPS = (
         "Sampling",
         "sampling",
         "After training the encoder can rest. Draw z from the prior, and the decoder makes a "
-        "picture of it. These pictures are a little **soft**. Several pictures share a place on "
-        "the map, but the decoder has one answer for the place, and the best single answer is "
-        "their mean. Drag z, then find the best answer below.",
+        "picture of it. Drag z slowly from one digit to another. Between them the picture is "
+        "neither: it is **soft**, like two pictures laid over each other.",
         lessons.plane,
+    ),
+    Step(
+        "Blur",
+        "blur",
+        "Why are the pictures soft? Several pictures share a place on the map, but the decoder "
+        "has one answer for the place. The error counts the **squares** of what it misses, and so "
+        "the best single answer is the mean. Here is one pixel that is dark, grey or bright: drag "
+        "how often it is each, and find the best answer.",
     ),
 )
 

@@ -122,7 +122,9 @@ def test_an_address_is_limited(server):
 def test_large_files_are_refused_unread_where_nobody_may_train(server):
     upload = f"{server}/_stcore/upload_file/nobody/file"
     too_large = str(inputs.BYTES + guard.AROUND + 1)
-    assert get(upload, "PUT", content_length=too_large).status == 413
+    refusal = get(upload, "PUT", content_length=too_large)
+    assert refusal.status == 413
+    assert "20 MB are allowed" in refusal.read().decode()
     assert get(upload, "PUT", transfer_encoding="chunked").status == 411
     assert get(upload, "PUT", content_length="1").status == 403  # Streamlit's, without its token.
 

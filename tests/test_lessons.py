@@ -12,7 +12,7 @@ from genmodels import evaluation, folders, objectives, posteriors, runs
 from genmodels.ui import components, lessons, navigation, shell
 
 STEPS = {
-    "vae": ["Posterior", "ELBO", "Reparametrisation", "Sampling"],
+    "vae": ["Posterior", "ELBO", "Reparametrisation", "Sampling", "Blur"],
     "gan": ["The game", "Losses", "Mode collapse", "Fréchet distance"],
 }
 
@@ -209,10 +209,27 @@ def test_the_typical_pictures_lie_apart_and_their_posteriors_are_the_encoders():
         assert all(0 < deviation < 1 for deviation in picture["deviation"])
 
 
+TRANSLATE = """(place) => {
+    // As Chrome's translator: the text of each node in elements of its own.
+    const walker = document.createTreeWalker(place, NodeFilter.SHOW_TEXT);
+    const texts = [];
+    while (walker.nextNode()) texts.push(walker.currentNode);
+    for (const text of texts.filter(({ data }) => data.trim())) {
+        const [outer, inner] = ["font", "font"].map((tag) => document.createElement(tag));
+        text.replaceWith(outer);
+        outer.append(inner);
+        inner.append(`${text.data}~`);
+    }
+    return texts.length;
+}"""
+
+
 def test_every_step_is_moved_by_the_keyboard_and_asks_nothing_of_the_server(page, tmp_path):
+    """Translated too; all of it is on a projector's screen, and nothing is cut on a telephone."""
     places = {name: str(tmp_path / name) for name in ("runs", "cache", "data")}
     with serving(tmp_path, folders.REPOSITORY / "app.py", places) as server:
         for name, steps in STEPS.items():
+            page.set_viewport_size({"width": 1280, "height": 800})
             page.goto(f"{server}/{name}")
             for number, step in enumerate(steps, 1):
                 page.get_by_role("heading", name=f"{number}. {step}").wait_for()
@@ -223,13 +240,28 @@ def test_every_step_is_moved_by_the_keyboard_and_asks_nothing_of_the_server(page
                 )
                 page.wait_for_timeout(500)  # A decoder may be on its way.
                 before, lesson = page.traffic.messages, page.locator(".genmodels-lesson")
-                words = lesson.inner_text()
-                handle.focus()
-                for _ in range(4):
-                    page.keyboard.press("ArrowRight")
-                    page.keyboard.press("ArrowUp")
-                assert lesson.inner_text() != words, step
+                together = lesson.locator(".genmodels-sides").first
+                assert together.locator(".genmodels-figure").count(), step
+                assert together.locator(".genmodels-formula").count(), step
+                for seen in (together, page.get_by_role("button", name="Next")):
+                    box = seen.bounding_box()
+                    assert box["y"] >= 0 and box["y"] + box["height"] <= 800, step
+                for translated in (False, True):
+                    assert not translated or lesson.evaluate(TRANSLATE) > 10
+                    words = lesson.inner_text()
+                    handle.focus()
+                    for _ in range(4):
+                        page.keyboard.press("ArrowRight")
+                        page.keyboard.press("ArrowUp")
+                    assert lesson.inner_text() != words, step
+                    if translated:  # What stayed the same stays translated.
+                        assert lesson.locator(".genmodels-title").first.inner_text()[-1] == "~"
                 assert page.traffic.messages == before, step
+                page.set_viewport_size({"width": 400, "height": 800})
+                assert page.evaluate("document.documentElement.scrollWidth") == 400
+                for picture in lesson.locator(".genmodels-first").all():
+                    assert picture.bounding_box()["y"] < handle.bounding_box()["y"], step
+                page.set_viewport_size({"width": 1280, "height": 800})
                 if number < len(steps):
                     page.get_by_role("button", name="Next").click()
         assert page.traffic.trouble == []

@@ -358,6 +358,83 @@ def test_a_person_looks_around_and_chooses(page, mapped, runs_folder, tmp_path):
         assert not page.traffic.trouble
 
 
+def test_on_a_telephone_a_finger_scrolls_looks_around_and_taps(browser, tmp_path):
+    places = {name: str(tmp_path / name) for name in ("runs", "cache", "data")}
+    size = {"width": 400, "height": 800}
+    context = browser.new_context(viewport=size, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    with serving(tmp_path, folders.REPOSITORY / "app.py", places) as server:
+        open_page(page, f"{server}/map?model=vae-mnist-2d", ".genmodels-plane")
+        page.get_by_text("Swipe up or down to scroll").wait_for()
+        page.wait_for_selector(".genmodels-large[data-place]")
+        plane, where = page.locator(".genmodels-plane"), page.locator(".genmodels-where")
+        finger = Finger(context.new_cdp_session(page))
+        box = plane.bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+        # Up: the page moves, and nothing is chosen.
+        finger.swipe([(x, y - step) for step in range(0, 160, 10)])
+        moved = 0.0
+        for _ in range(400):
+            if (moved := box["y"] - plane.bounding_box()["y"]) > 50:
+                break
+            page.wait_for_timeout(50)
+        assert moved > 50
+        assert "at=" not in page.url
+        assert page.locator(".genmodels-live").inner_text() == ""
+
+        # Sideways, and then anywhere: the page stays, and the picture follows.
+        there = settled(page, plane)
+        x, y = there["x"] + 40, there["y"] + there["height"] / 2
+        seen = set()
+        path = [(x + step, y) for step in range(0, 100, 10)]
+        path += [(x + 100, y + step) for step in range(0, 60, 10)]
+        finger.swipe(path, lambda: seen.add(where.inner_text()))
+        assert len(seen) > 8
+        assert plane.bounding_box() == there
+        page.wait_for_url(re.compile("at="))
+        chosen = page.url
+        settled(page, plane)
+        plane.tap(position={"x": 60, "y": 60})
+        page.wait_for_function("old => location.href !== old", arg=chosen)
+
+        open_page(page, f"{server}/sample", "[role=option]")
+        spread = page.get_by_role("slider", name="Spread")
+        grid = page.locator("[role=listbox].genmodels-grid").bounding_box()
+        assert grid["y"] + grid["height"] < spread.bounding_box()["y"]
+        open_page(page, f"{server}/together?models=vae-mnist&models=gan-mnist", "img[alt*=samples]")
+        picture = page.locator("img[alt*=samples]").last.bounding_box()
+        spread = page.get_by_role("slider", name="Spread").bounding_box()
+        assert picture["y"] + picture["height"] < spread["y"]
+    context.close()
+
+
+class Finger:
+    """Touches the page as a person does: the browser decides what is a scroll."""
+
+    def __init__(self, session):
+        self.session = session
+
+    def swipe(self, places, between=lambda: None) -> None:
+        kind = "touchStart"
+        for x, y in places:
+            points = [{"x": x, "y": y}]
+            self.session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+            kind = "touchMove"
+            between()
+        self.session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def settled(page, locator):
+    """Where it is, once it rests there."""
+    before = None
+    while (box := locator.bounding_box()) != before:
+        before = box
+        page.wait_for_timeout(300)
+    return box
+
+
 def area(page) -> tuple[float, float, float]:
     """Left, bottom and size of the map, of the words below it."""
     words = page.get_by_text(re.compile("x from")).inner_text()

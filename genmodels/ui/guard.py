@@ -89,18 +89,21 @@ class Guard:
         if len(scope["raw_path"]) + len(scope["query_string"]) > ADDRESS:
             return PlainTextResponse("This address is too long.", 414)
         if "text/html" in Headers(scope=scope).get("accept", "") and self._full():
-            sentence = "As many people as this server has room for are here; try again in a minute."
+            sentence = "The server is full right now. Please try again in a minute."
             return PlainTextResponse(sentence, 503, {"Retry-After": "60"})
         return None
 
     def _no_upload(self, size: int) -> Response | None:
         """Whoever may train may bring a zip, and everybody a picture, if there is room for it."""
         if size == 0:
-            return PlainTextResponse("How large is this file?", 411)
-        if size > _largest_upload() + AROUND:
-            return PlainTextResponse("This file is too large.", 413)
+            return PlainTextResponse("This upload doesn't say how large it is.", 411)
+        most = _largest_upload()
+        if size > most + AROUND:
+            sentence = f"This file has {size / MB:,.0f} MB, and {most // MB} MB are allowed."
+            return PlainTextResponse(sentence, 413)
         if _uploaded() + self.uploading + size > UPLOADS:
-            return PlainTextResponse("Other files take the room; try again later.", 503)
+            sentence = "There is no room for this file right now. Please try again in a minute."
+            return PlainTextResponse(sentence, 503)
         return None
 
     def _full(self) -> bool:

@@ -48,19 +48,17 @@ def show(family: str, title: str, steps: Sequence[Step]) -> None:
         )
     at = names.index(name)
     step = steps[at]
-    st.subheader(f"{at + 1}. {name}", anchor=False)
+    # Above the figure: they stay where they are from step to step, and never slip off a screen.
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(f"{at + 1}. {name}", anchor=False, width="content")
+        with st.container(horizontal=True, width="content"):
+            before, after = names[max(at - 1, 0)], names[min(at + 1, len(names) - 1)]
+            _button("Back", ":material/arrow_back:", before, name == before)
+            _button("Next", ":material/arrow_forward:", after, name == after)
     st.markdown(step.text)
     with shell.mistakes_in_place():  # The other steps are whole.
         components.lesson(
             family=family, step=step.kind, data=step.data(), key=f"lesson-{step.kind}"
-        )
-    with st.container(horizontal=True):
-        _button("Back", ":material/arrow_back:", names[max(at - 1, 0)], at == 0)
-        _button(
-            "Next",
-            ":material/arrow_forward:",
-            names[min(at + 1, len(names) - 1)],
-            name == names[-1],
         )
 
 

@@ -18,6 +18,7 @@ from . import runtime
 from .shell import PageEnd, plain, sentence
 
 if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
     from torch import Tensor
 
     from ..data import Images
@@ -27,6 +28,16 @@ def heading(title: str, lead: str) -> None:
     """A page's name and, in a line or two, what one looks at and what to try."""
     st.header(title, anchor=False)
     st.markdown(lead)
+
+
+def pictures_first() -> "DeltaGenerator":
+    """A place for controls and below them the pictures that they change: on a telephone, where one
+    would scroll the other away, the pictures come first."""
+    st.html(
+        "<style>@media (max-width: 640px) "
+        "{ .st-key-pictures-first { flex-direction: column-reverse; } }</style>"
+    )
+    return st.container(key="pictures-first")
 
 
 def gallery() -> tuple[list[Run], list[Damaged]]:

@@ -71,7 +71,7 @@ function formula(words, parts) {
     };
     for (const event of ["pointerenter", "focus"]) node.addEventListener(event, light(true));
     for (const event of ["pointerleave", "blur"]) node.addEventListener(event, light(false));
-    terms.set(name, { node, value, say });
+    terms.set(name, { node, value, say, text: "" });
     row.append(node);
   }
   const hint = parts.find((part) => typeof part !== "string");
@@ -80,10 +80,11 @@ function formula(words, parts) {
     node: el("div", { class: "genmodels-formula-box" }, row, note),
     set(values) {
       for (const [name, number] of Object.entries(values)) {
-        const { node, value, say } = terms.get(name);
+        const term = terms.get(name);
+        const { node, value, say } = term;
         const text = typeof number === "number" ? fixed(number) : number;
-        node.classList.toggle("genmodels-lit", value.textContent !== "" && value.textContent !== text);
-        value.textContent = text;
+        node.classList.toggle("genmodels-lit", term.text !== "" && term.text !== text);
+        if (term.text !== text) term.text = value.textContent = text; // else a translation stays
         node.setAttribute("aria-label", `${say}: ${text}`);
       }
     },
@@ -285,16 +286,26 @@ const sides = (figures, words) =>
     el("div", { class: "genmodels-beside" }, ...words),
   );
 
+/** What should be in sight while something is moved: on a telephone it stands above all others. */
+const first = (style, ...nodes) => el("div", { class: `genmodels-first ${style}` }, ...nodes);
+
+/** What is only looked at: on a telephone it comes last. */
+function later(node) {
+  node.classList.add("genmodels-later");
+  return node;
+}
+
 /** A sentence about the moment; it is read aloud when it changes, once the hand rests. */
 function telling() {
   const node = el("p", { class: "genmodels-telling" });
   const live = el("p", { class: "genmodels-live", "aria-live": "polite" });
   let waiting = 0;
+  let said = ""; // what is to be read there may be a translation of it
   return {
     nodes: [node, live],
     say(text) {
-      if (node.textContent === text) return;
-      node.textContent = text;
+      if (said === text) return;
+      said = node.textContent = text;
       clearTimeout(waiting);
       waiting = setTimeout(() => { live.textContent = text; }, 700);
     },

@@ -1,4 +1,4 @@
-// The four steps of the VAE.
+// The five steps of the VAE.
 
 const STEPS = {};
 
@@ -134,11 +134,10 @@ STEPS.posterior = (data) => {
   const zoom = `Around μ, ${fixed(size / (2 * reach), 0)} times larger: drag z`;
   return {
     nodes: [
-      pick,
       sides(
-        [panel("The whole plane", whole.node), panel(zoom, near.node)],
+        [pick, later(panel("The whole plane", whole.node)), panel(zoom, near.node)],
         [
-          el("div", { class: "genmodels-pair" }, panel("x", input), panel("decoded from z", decoded.canvas)),
+          first("genmodels-pair", panel("x", input), panel("decoded from z", decoded.canvas)),
           decoded.trouble, law.node, point.node, ...told.nodes,
         ],
       ),
@@ -381,25 +380,14 @@ STEPS.trick = () => {
   };
 };
 
-// 4. Pictures from the prior, and why they are soft.
+// 4. Pictures from the prior.
 STEPS.sampling = (data) => {
   let z = [0, 0];
-  const values = [0.1, 0.6, 0.95];
-  const weights = [0.8, 0.3, 0.5];
-  let answer = 0.3;
   const decoded = placePicture(data);
-  const told = telling();
   const [left, bottom, size] = data.area;
   const draw = formula("z is a draw of the standard normal, and the picture is what the decoder makes of z", [
     ["z", "z", "A place on the plane. The prior N(0, 1) says which are likely", "extra"],
     " ~ N(0, 1) ,  x = decoder(z)",
-  ]);
-  const law = formula("The expected squared error is the variance of x plus the square of the mean minus the answer", [
-    ["error", "E(x − a)^{2}", "The error that the answer a makes on average", "made"],
-    " = ",
-    ["variance", "Var(x)", "What no single answer avoids: the possible values differ", "real"],
-    " + ",
-    ["miss", "(mean − a)^{2}", "What the answer loses by not being the mean", "extra"],
   ]);
   const map = figure({
     x: [left, left + size], y: [bottom, bottom + size], square: true, moved: paint, ticks: [-3, 0, 3], title: "first number of z, the second upwards",
@@ -412,6 +400,41 @@ STEPS.sampling = (data) => {
     name: "z, a place on the plane", style: "extra", axis: "both", step: 0.1, term: "z",
     at: () => z, move: (x, y) => { z = [x, y]; }, say: () => `z = ${fixed(z[0])}, ${fixed(z[1])}`,
   });
+
+  function paint() {
+    draw.set({ z: `${fixed(z[0])}, ${fixed(z[1])}` });
+    decoded.show(...z);
+    map.describe(`The plane of z as decoded pictures, with circles of one and two standard deviations of the prior. z is at ${fixed(z[0])}, ${fixed(z[1])}.`);
+    map.paint();
+  }
+  return {
+    nodes: [
+      sides(
+        [panel("Drag z over the plane; the rings are 1 and 2 standard deviations of the prior", map.node)],
+        [first("genmodels-large", panel("decoded from z", decoded.canvas)), decoded.trouble, draw.node],
+      ),
+    ],
+    paint,
+    remove() {
+      map.remove();
+      decoded.remove();
+    },
+  };
+};
+
+// 5. Why they are soft.
+STEPS.blur = () => {
+  const values = [0.1, 0.6, 0.95];
+  const weights = [0.8, 0.3, 0.5];
+  let answer = 0.3;
+  const told = telling();
+  const law = formula("The expected squared error is the variance of x plus the square of the mean minus the answer", [
+    ["error", "E(x − a)^{2}", "The error that the answer a makes on average", "made"],
+    " = ",
+    ["variance", "Var(x)", "What no single answer avoids: the possible values differ", "real"],
+    " + ",
+    ["miss", "(mean − a)^{2}", "What the answer loses by not being the mean", "extra"],
+  ]);
   const toy = figure({
     x: [0, 1], y: [0, 1], ticks: [[0, "black"], [0.5, "grey"], [1, "white"]], title: "one pixel", moved: paint, height: 300,
     draw(pen) {
@@ -437,8 +460,6 @@ STEPS.sampling = (data) => {
   const patch = el("div", { class: "genmodels-patch" });
 
   function paint() {
-    draw.set({ z: `${fixed(z[0])}, ${fixed(z[1])}` });
-    decoded.show(...z);
     const { mean, variance, miss, error } = squaredError(values, weights, answer);
     law.set({ error: fixed(error, 3), variance: fixed(variance, 3), miss: fixed(miss, 3) });
     patch.style.background = `rgb(${Array(3).fill(Math.round(255 * answer)).join(" ")})`;
@@ -447,28 +468,17 @@ STEPS.sampling = (data) => {
         ? `The best answer is the mean, ${fixed(mean)}: a grey that none of the pictures has. This is blur.`
         : `The answer ${fixed(answer)} is not the best. Drag it to the lowest point of the curve.`,
     );
-    map.describe(`The plane of z as decoded pictures, with circles of one and two standard deviations of the prior. z is at ${fixed(z[0])}, ${fixed(z[1])}.`);
     toy.describe(`Three possible values of a pixel and their weights, and the squared error over the answer, lowest at the mean ${fixed(mean)}.`);
-    map.paint();
     toy.paint();
   }
   return {
     nodes: [
       sides(
-        [panel("Drag z over the plane; the rings are 1 and 2 standard deviations of the prior", map.node)],
-        [panel("decoded from z", decoded.canvas), decoded.trouble, draw.node,
-          el("p", {}, "Go slowly from one digit to another. Between them the picture is neither: it is soft, like two pictures laid over each other.")],
-      ),
-      sides(
         [panel("What to answer when several pictures are possible: drag the answer and the weights", toy.node)],
-        [law.node, panel("the answer as a grey", patch), ...told.nodes],
+        [law.node, first("genmodels-small-picture", panel("the answer as a grey", patch)), ...told.nodes],
       ),
     ],
     paint,
-    remove() {
-      map.remove();
-      toy.remove();
-      decoded.remove();
-    },
+    remove: () => toy.remove(),
   };
 };

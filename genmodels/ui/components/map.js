@@ -22,6 +22,7 @@ function buildMap(place) {
     ground,
     above,
   );
+  const hint = el("p", { class: "genmodels-hint" }, "Tap a place, or drag sideways to look around. Swipe up or down to scroll.");
   const large = el("canvas", { role: "img", class: "genmodels-large" });
   const [name, where] = ["genmodels-name", "genmodels-where"].map((style) => el("p", { class: style }));
   const beyond = el("div", { class: "genmodels-beyond", role: "group", "aria-label": "Beyond the plane" });
@@ -37,7 +38,7 @@ function buildMap(place) {
     el(
       "div",
       { class: "genmodels-sides" },
-      plane,
+      el("div", { class: "genmodels-ground" }, plane, hint),
       el(
         "div",
         { class: "genmodels-look" },
@@ -318,6 +319,7 @@ function buildMap(place) {
     if (event.pointerId === pressed) choose(under(event));
     pressed = null;
   });
+  plane.addEventListener("pointercancel", () => { pressed = null; }); // the finger scrolls the page
   plane.addEventListener("pointerleave", () => {
     const { x, y } = home();
     lookAt(pictureAt(x, y, HERE));
