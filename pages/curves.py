@@ -16,6 +16,7 @@ offered = [run for run in shared.gallery()[0] if run.metrics()]
 if not offered:
     shared.empty("No run has learning curves yet. Train a model, or restore checkpoints/.")
 by_id = {run.id: run for run in offered}
+shared.drop_missing("runs", by_id, shared.MISSING)
 chosen = st.multiselect(
     "Runs",
     list(by_id),
@@ -23,6 +24,8 @@ chosen = st.multiselect(
     max_selections=len(figures.COLOURS),
     key="runs",
     bind="query-params",
+    on_change=shared.forget_missing,
+    args=("runs",),
 )
 if not chosen:
     shared.empty("Choose a run to see its curves.")

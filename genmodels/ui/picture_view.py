@@ -161,7 +161,7 @@ def show_reconstruction(run: Run, model: Any, chosen: Chosen) -> inversion.Poste
         f"Of all held-out pictures, at the end of the training: {shared.losses_in_words(run)}"
         + (density if model.likelihood == "gaussian" else "")
     )
-    endpoints.keep_buttons(found.mean)
+    endpoints.keep_buttons(run, found.mean)
     rows = zip(found.mean.tolist(), found.log_variance.tolist(), found.kl.tolist(), strict=True)
     lines = ["number,mean,standard_deviation,kl_nats"] + [
         f"{place},{mean:.6g},{np.exp(log_variance / 2):.6g},{nats:.6g}"
@@ -292,7 +292,7 @@ def _film(run: Run, chosen: Chosen, found: list[inversion.Step], steps: int) -> 
         f"Mean squared error **{best.error:.4f}**, at first {found[0].error:.4f}{stopped}. What "
         "does not come back, this GAN cannot draw, or the search did not find."
     )
-    endpoints.keep_buttons(best.latent)
+    endpoints.keep_buttons(run, best.latent)
     st.plotly_chart(
         _curve(found),
         key="descent",

@@ -16,8 +16,6 @@ from typing import Any
 import streamlit as st
 from streamlit.elements.widgets import button_group, number_input
 from streamlit.navigation.page import Page
-from streamlit.runtime.scriptrunner import get_script_run_ctx
-from streamlit.runtime.state.session_state_proxy import get_session_state
 
 from .. import folders
 from ..errors import GenmodelsError
@@ -100,20 +98,6 @@ def _warm_up() -> None:
     gc.freeze()
 
 
-def restore_address() -> None:
-    """After Back or Forward: has the page begin with all of the address.
-
-    Streamlit leaves out the parameters that the page left behind has as well, such as the model.
-    """
-    context = get_script_run_ctx()
-    if context is None or not context.is_history_navigation:
-        return
-    with get_session_state().query_params() as query:
-        query.populate_from_query_string(context.query_string)
-        query.set_initial_query_params_from_current()
-        query._send_query_param_msg()
-
-
 def turn_text_on_primary() -> None:
     """On dark ground the primary colour is light, to be read as text; Streamlit writes white on it,
     which cannot be read there. So text on it is the page's text turned over: light for dark. CSS
@@ -131,7 +115,7 @@ def page(name: str) -> Path:
     return folders.REPOSITORY / "pages" / f"{name}.py"
 
 
-class PageEnd(Exception):  # noqa: N818  nothing is wrong
+class PageEnd(Exception):
     """A page has no more to show. Not `st.stop`, which would end what stands around it as well."""
 
 
