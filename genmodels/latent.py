@@ -5,18 +5,23 @@ import binascii
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from . import runs, weights
 from .errors import GenmodelsError
 from .models import LatentModel
+from .runs import Run
 
 Path = Literal["linear", "spherical"]
 FARTHEST = 1000
 """Numbers of a latent beyond this are taken for nonsense."""
+NO_LATENT = "this text is no latent; copy the whole link again."
+SHORT = 8
+"""Letters of a fingerprint that tell one model's weights from another's."""
 BATCH = 128
 """Pictures decoded at a time: with few, two cores take twice as long."""
 
@@ -160,16 +165,54 @@ def to_text(latent: Tensor) -> str:
 
 def from_text(text: str, latent_dim: int) -> Tensor:
     """The latent [latent_dim] that `to_text` wrote. Raises LatentError for anything else."""
+    return fitting(_numbers(text), latent_dim)
+
+
+def fitting(z: Tensor, latent_dim: int) -> Tensor:
+    """A latent [n], if the model takes so many numbers. Raises LatentError."""
+    if len(z) != latent_dim:
+        raise LatentError(
+            f"this latent has {len(z)} numbers, and the model takes {latent_dim}; choose the model "
+            "that it was kept for, or another latent."
+        )
+    return z
+
+
+def _numbers(text: str) -> Tensor:
     try:
         content = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
         numbers = torch.from_numpy(np.frombuffer(content, "<f2").astype(np.float32))
     except (binascii.Error, ValueError) as error:
-        raise LatentError("this text is no latent; copy the whole link again.") from error
+        raise LatentError(NO_LATENT) from error
     if not (numbers.abs() <= FARTHEST).all():
-        raise LatentError("this text is no latent; copy the whole link again.")
-    if len(numbers) != latent_dim:
-        raise LatentError(
-            f"this latent has {len(numbers)} numbers, and the model takes {latent_dim}; choose "
-            "the model that it was kept for, or another latent."
-        )
+        raise LatentError(NO_LATENT)
     return numbers
+
+
+class Kept(NamedTuple):
+    """A latent that was chosen on a page, and the model that it belongs to."""
+
+    z: Tensor
+    """[latent_dim]"""
+    run_id: str
+    """Empty where a text of before this was recorded does not say."""
+    fingerprint: str
+    """How the fingerprint of the model's weights begins."""
+
+    @classmethod
+    def of(cls, run: Run, z: Tensor) -> "Kept":
+        """A latent [latent_dim] of a run, of the weights that it has now."""
+        return cls(z, run.id, weights.fingerprint(run)[:SHORT])
+
+    @property
+    def text(self) -> str:
+        """All of it as letters that an address may hold."""
+        return "~".join([self.run_id, self.fingerprint, to_text(self.z)])
+
+    @classmethod
+    def read(cls, text: str) -> "Kept":
+        """What `text` or, for a latent alone, `to_text` wrote. Raises LatentError."""
+        *owner, letters = text.split("~")
+        if owner and not (len(owner) == 2 and runs.ID.fullmatch(owner[0])):
+            raise LatentError(NO_LATENT)
+        return cls(_numbers(letters), *(owner or ("", "")))

@@ -5,13 +5,13 @@ import torch
 
 from genmodels import latent, pictures, posteriors
 from genmodels.ui import components, shared
-from genmodels.ui.endpoints import choose_latent, keep_buttons
+from genmodels.ui.endpoints import choose_latents, keep_buttons
 from genmodels.ui.shell import plain
 
 FRAMES = 46
 FARTHEST = 1.5
 DRAWN = 1000  # Latents of the prior, to tell how long they are.
-START = {"a": 7, "b": 1, "c": 4}
+START = {"a": (7, 7), "b": (1, 1), "c": (4, 4)}  # Seed and class.
 
 shared.heading(
     "Arithmetic",
@@ -20,17 +20,12 @@ shared.heading(
 )
 run = shared.choose_run()
 model = shared.model_of(run)
-terms = []
-for column, (name, digit) in zip(st.columns(3), START.items(), strict=True):
-    with column.container(border=True, height="stretch"):
-        sign = {"a": "", "b": "minus ", "c": "plus "}[name]
-        st.markdown(f"**{sign}{name.upper()}**")
-        chosen = choose_latent(run, model, name, seed=digit, class_index=digit)
-        with torch.inference_mode():
-            image = shared.as_pictures(model.decode(chosen[None]))[0]
-        st.image(shared.crisp(image, 140), alt=f"The picture of {name.upper()}")
-        terms.append(chosen)
-a, b, c = terms
+places = {}
+for column, name in zip(st.columns(3), START, strict=True):
+    places[name] = column.container(border=True, height="stretch")
+    sign = {"a": "", "b": "minus ", "c": "plus "}[name]
+    places[name].markdown(f"**{sign}{name.upper()}**")
+a, b, c = choose_latents(run, model, places, START)
 result = a - b + c
 
 with torch.inference_mode():
@@ -60,7 +55,7 @@ with side:
         f"This latent is {result.norm():.1f} long; those of the prior are about {typical:.1f}. "
         "The longer it is beyond that, the less the model has seen of such places."
     )
-    keep_buttons(result)
+    keep_buttons(run, result)
 means = posteriors.class_means(run, model)
 if means:
     st.subheader("The means of the classes", anchor=False)

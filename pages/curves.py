@@ -13,32 +13,29 @@ shared.heading(
     "held-out images.",
 )
 by_id = {run.id: run for run in shared.gallery()[0] if run.metrics()}
-chosen = []
 if not by_id:
-    st.info(
-        "No run has learning curves yet. Train a model, or restore checkpoints/.",
-        icon=":material/info:",
-    )
-else:
-    chosen = st.multiselect(
-        "Runs",
-        list(by_id),
-        default=[next(iter(by_id))],
-        max_selections=len(figures.COLOURS),
-        key="runs",
-        bind="query-params",
-    )
-    if not chosen:
-        st.info("Choose a run to see its curves.", icon=":material/info:")
-if chosen:
-    runs = [by_id[run_id] for run_id in chosen]
-    curves = [(run, run.metrics()) for run in runs]
-    curves_view.show(curves)
-    if len(runs) > 1:
-        settings_view.show_differences(runs)
-    with st.expander("All settings"):
-        st.dataframe(settings_view.table(runs, only_different=False), hide_index=True)
-    with st.expander("The numbers behind it"):
-        lines = [{"run": run.id, **line} for run, metrics in curves for line in metrics]
-        st.dataframe(pd.DataFrame(lines), hide_index=True)
-    curves_view.ablations()
+    shared.empty("No run has learning curves yet. Train a model, or restore checkpoints/.")
+shared.drop_missing("runs", by_id, shared.MISSING)
+chosen = st.multiselect(
+    "Runs",
+    list(by_id),
+    default=[next(iter(by_id))],
+    max_selections=len(figures.COLOURS),
+    key="runs",
+    bind="query-params",
+    on_change=shared.forget_missing,
+    args=("runs",),
+)
+if not chosen:
+    shared.empty("Choose a run to see its curves.")
+runs = [by_id[run_id] for run_id in chosen]
+curves = [(run, run.metrics()) for run in runs]
+curves_view.show(curves)
+if len(runs) > 1:
+    settings_view.show_differences(runs)
+with st.expander("All settings"):
+    st.dataframe(settings_view.table(runs, only_different=False), hide_index=True)
+with st.expander("The numbers behind it"):
+    lines = [{"run": run.id, **line} for run, metrics in curves for line in metrics]
+    st.dataframe(pd.DataFrame(lines), hide_index=True)
+curves_view.ablations()

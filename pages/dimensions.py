@@ -3,9 +3,10 @@
 import streamlit as st
 import torch
 
-from genmodels import figures, latent, pictures
-from genmodels.ui import components, dimensions_view, shared
-from genmodels.ui.endpoints import choose_latent, keep_buttons
+from genmodels import figures, pictures
+from genmodels.latent import Kept
+from genmodels.ui import address, components, dimensions_view, shared
+from genmodels.ui.endpoints import choose_latents, keep_buttons, read
 
 FEW = 12
 
@@ -18,17 +19,18 @@ left, right = st.columns(2, gap="large")
 with left:
     run = shared.choose_run()
 model = shared.model_of(run)
-with right, st.container(border=True):
-    start = choose_latent(run, model, "a", seed=0, class_index=2)
+[start] = choose_latents(run, model, {"a": right.container(border=True)}, {"a": (0, 2)})
 
 # A latent of the address counts until another start is chosen.
-origin = run.id, latent.to_text(start)
+origin = Kept.of(run, start).text
+if address.asks("z"):
+    st.session_state["dimensions-origin"] = origin
 if st.session_state.setdefault("dimensions-origin", origin) != origin:
     st.session_state.update({"dimensions-origin": origin, "z": ""})
 
 
 def move(numbers: list[float]) -> None:
-    st.session_state["z"] = latent.to_text(torch.tensor(numbers))
+    st.session_state["z"] = Kept.of(run, torch.tensor(numbers)).text
 
 
 with left:
@@ -45,7 +47,7 @@ with left:
         bind="query-params",
         help="The latent as text once a handle has moved; paste another one, or empty it.",
     )
-current = latent.from_text(text, most) if text else start
+current = read(text, run, "z")[0] if text else start
 
 with st.container(horizontal=True):
     st.button(
@@ -55,7 +57,7 @@ with st.container(horizontal=True):
         on_click=st.session_state.update,
         kwargs={"z": ""},
     )
-    keep_buttons(current)
+    keep_buttons(run, current)
 
 carried = dimensions_view.carried(run, model)
 dimensions = carried.order[:count]

@@ -5,7 +5,7 @@ from torch import inference_mode
 
 from genmodels import figures, latent, pictures
 from genmodels.ui import components, routes, shared
-from genmodels.ui.endpoints import choose_latent
+from genmodels.ui.endpoints import choose_latents
 
 FRAMES = 61
 STRIP = 10
@@ -17,14 +17,10 @@ shared.heading(
     "**drag the slider**: a model that understood its data morphs, it does not fade.",
 )
 stage, controls = st.columns(2, gap="large")
-ends = []
 with controls:
     run = shared.choose_run()
     model = shared.model_of(run)
-    # The report walked from a 2 to an 8.
-    for name, digit in (("a", 2), ("b", 8)):
-        with st.container(border=True):
-            ends.append(choose_latent(run, model, name, seed=digit, class_index=digit))
+    places = {name: st.container(border=True) for name in "ab"}
     path = PATHS[
         st.segmented_control(
             "Path",
@@ -37,7 +33,8 @@ with controls:
         )
     ]
 
-start, end = ends
+# The report walked from a 2 to an 8.
+start, end = choose_latents(run, model, places, {"a": (2, 2), "b": (8, 8)})
 with inference_mode():
     frames = shared.as_pictures(model.decode(latent.between(start, end, FRAMES, path)))
     strip = shared.as_pictures(latent.interpolate(model, start, end, STRIP, path))

@@ -8,7 +8,7 @@ from genmodels import figures, posteriors, tsne
 from genmodels.latent import LatentError
 from genmodels.posteriors import Stored
 from genmodels.runs import Run
-from genmodels.ui import components, endpoints, map_view, routes, shared, shell
+from genmodels.ui import address, components, endpoints, map_view, routes, shared, shell
 from genmodels.ui.map_view import Map
 
 TSNE = """
@@ -60,7 +60,7 @@ def show_map(run: Run, stored: Stored | None) -> None:
     stage, side = st.columns([3, 1], gap="large")
     with stage:
         key = f"map-{name}"
-        start = map_view.opening_place(key)
+        start = address.opening("at", key)
         opened = map_view.place_of(start)
         reported = components.latent_map(
             tiles=shown.tiles,
@@ -78,7 +78,7 @@ def show_map(run: Run, stored: Stored | None) -> None:
         )
         shared.tell_who_decodes()
         text = map_view.text_of(shown, *reported) if reported else start
-        map_view.remember(key, start, text)
+        address.remember("at", key, start, text)
         st.caption(
             f"{explain(shown, stored)} x from {shown.left:.2f} to {shown.left + shown.size:.2f}, "
             f"y from {shown.bottom:.2f} to {shown.bottom + shown.size:.2f}."
@@ -99,7 +99,7 @@ def show_map(run: Run, stored: Stored | None) -> None:
             return
         image = map_view.decode(model, chosen[None])[0]
         st.image(shared.crisp(image), caption=shell.plain(words), alt=words)
-        endpoints.keep_buttons(chosen)
+        endpoints.keep_buttons(run, chosen)
 
 
 def show_tsne(run: Run, stored: Stored) -> None:

@@ -1,11 +1,13 @@
 """Draw latents from the prior and look at what the model makes of them."""
 
 import random
+import re
 
 import streamlit as st
 
 from genmodels import pictures
-from genmodels.ui import components, shared, shell
+from genmodels.ui import address, components, shared
+from genmodels.ui.endpoints import keep_buttons
 
 shared.heading(
     "Sample",
@@ -41,15 +43,17 @@ images = shared.as_pictures(model.sample(count, seed, spread, label))
 sprite = pictures.sprite(images)
 grid, side = stage.columns([3, 1])
 with grid:
+    start = address.opening("picture", "grid")
     picked = components.picture_grid(
         sprite=sprite,
         count=count,
         height=images.shape[1],
         width=images.shape[2],
         label=f"{count} samples of {run.title}, seed {seed}",
-        selected=None,
+        selected=int(start) - 1 if re.fullmatch(r"[1-9]\d{0,2}", start, re.ASCII) else None,
         key="grid",
     )
+    address.remember("picture", "grid", start, "" if picked is None else str(picked + 1))
     factor = max(1, 96 // images.shape[1])
     name = f"{run.id}-seed-{seed}"
     shared.downloads(
@@ -69,15 +73,4 @@ with side:
             caption=f"Picture {picked + 1} of seed {seed}",
             alt=f"The chosen sample, number {picked + 1}",
         )
-        for end in "ab":
-            kept = {
-                f"{end}_from": "Random",
-                f"{end}_seed": seed,
-                f"{end}_picture": picked + 1,
-                f"{end}_spread": spread,
-                f"{end}_label": st.session_state.get("class"),
-            }
-            if st.button(f"Keep as {end.upper()}", key=f"keep-{end}", width="stretch"):
-                st.session_state.update(kept)
-                st.toast(f"Kept as {end.upper()}.", icon=":material/check:")
-        st.page_link(shell.page("interpolate"), label="Walk from A to B", icon=":material/east:")
+        keep_buttons(run, model.sample_latents(picked + 1, seed, spread, label)[-1])

@@ -20,6 +20,7 @@ shared.heading(
 offered = [run for run in shared.gallery()[0] if any(run.path.glob("*.safetensors"))]
 by_id = {run.id: run for run in offered}
 others = [run.id for run in offered if run.recipe.family != offered[0].recipe.family]
+shared.drop_missing("models", by_id, shared.MISSING)
 chosen = st.multiselect(
     "Models",
     list(by_id),
@@ -27,6 +28,8 @@ chosen = st.multiselect(
     max_selections=MOST,
     key="models",
     bind="query-params",
+    on_change=shared.forget_missing,
+    args=("models",),
 )
 if len(chosen) < 2:
     shared.empty("Choose two models or more, to see them side by side.")

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 import genmodels
 from genmodels import folders, latent
+from genmodels.latent import Kept
 from genmodels.models.prior import ClassPrior
 from genmodels.ui import dimensions_view, navigation, shared, shell
 
@@ -148,8 +149,8 @@ def test_dead_dimensions_are_said_and_come_last(app, make_run):
 
 
 def test_a_moved_latent_is_in_the_address_until_another_start_is_chosen(app, make_run):
-    make_run("gan", "gan-mnist", latent_dim=4)
-    text = latent.to_text(torch.tensor([1.0, 0.0, -1.0, 2.0]))
+    run = make_run("gan", "gan-mnist", latent_dim=4)
+    text = Kept.of(run, torch.tensor([1.0, 0.0, -1.0, 2.0])).text
     open_dimensions(app, model="gan", z=text)
     assert app.text_input(key="z").value == text
     app.number_input(key="a_seed").set_value(5).run()

@@ -1,10 +1,14 @@
 """What stands around every page, in a browser: Back and Forward, and pages that are translated."""
 
 import pytest
+import torch
 from browser import open_page, serving, settled
 from playwright.sync_api import expect
 
-from genmodels import folders
+from genmodels import folders, runs
+from genmodels.latent import Kept
+
+expect.set_options(timeout=60_000)
 
 
 @pytest.fixture(scope="module")
@@ -14,6 +18,89 @@ def server(tmp_path_factory):
     places = {name: str(folder / name) for name in ("runs", "cache", "data")}
     with serving(folder, folders.REPOSITORY / "app.py", places) as address:
         yield address
+
+
+def sees_the_walk(page, kept: list[str]) -> None:
+    expect(page.locator(".genmodels-player")).to_be_visible()
+    texts = page.get_by_role("textbox", name="Kept latent")
+    expect(texts).to_have_count(2)
+    assert [texts.nth(at).input_value() for at in (0, 1)] == kept
+    assert page.get_by_role("combobox", name="Model").input_value() == "gan-mnist"
+    settled(page)
+
+
+def sees_the_sheet(page) -> None:
+    expect(page.get_by_alt_text("The chosen sample, number 10")).to_be_visible()
+    expect(page.get_by_role("spinbutton", name="Seed")).to_have_value("3")
+    assert page.get_by_role("combobox", name="Model").input_value() == "gan-mnist"
+    expect(page.get_by_alt_text("The picture of A, of the model gan-mnist")).to_be_visible()
+    settled(page)
+    assert "seed=3" in page.url and "picture=10" in page.url
+
+
+def keep_two(page) -> list[str]:
+    """Keeps two samples as A and B, and goes to the walk between them; their texts."""
+    for end, place in (("A", 4), ("B", 9)):
+        page.locator("[role=option]").nth(place).click()
+        page.wait_for_url(f"**picture={place + 1}**")
+        settled(page)
+        page.get_by_role("button", name=f"Keep as {end}").click()
+        picture = page.get_by_alt_text(f"The picture of {end}, of the model gan-mnist")
+        expect(picture).to_be_visible()
+        settled(page)
+    page.get_by_role("link", name="Walk from A to B").click()
+    page.wait_for_url("**/interpolate**")
+    expect(page.locator(".genmodels-player")).to_be_visible()
+    texts = page.get_by_role("textbox", name="Kept latent")
+    expect(texts).to_have_count(2)
+    settled(page)
+    kept = [texts.nth(at).input_value() for at in (0, 1)]
+    assert all(text.startswith("gan-mnist~") for text in kept) and kept[0] != kept[1]
+    return kept
+
+
+def to_lab(page, name: str) -> None:
+    page.get_by_text("Latent lab").click()
+    page.get_by_test_id("stTopNavDropdownLink").filter(has_text=name).click()
+
+
+def test_back_forward_and_reload_lead_to_what_was_seen(page, server):
+    page.set_viewport_size({"width": 1280, "height": 800})
+    open_page(page, f"{server}/sample?model=gan-mnist&seed=3", "[role=option]")
+    first = page.evaluate("history.length")
+    kept = keep_two(page)
+    walk = page.url
+    assert "seed=" not in walk
+    to_lab(page, "Map")
+    expect(page.locator(".genmodels-plane")).to_be_visible()
+    settled(page)
+    assert page.evaluate("history.length") == first + 2
+    page.go_back()
+    sees_the_walk(page, kept)
+    assert page.url == walk
+    page.go_back()
+    sees_the_sheet(page)
+    page.reload()
+    sees_the_sheet(page)
+    page.go_forward()
+    sees_the_walk(page, kept)
+    page.reload()
+    sees_the_walk(page, kept)
+    assert page.evaluate("history.length") == first + 2
+    assert page.traffic.trouble == []
+
+
+def test_what_an_address_holds_comes_along_though_the_page_is_left_at_once(page, server):
+    text = Kept.of(runs.find("gan-mnist"), torch.zeros(64)).text
+    page.set_viewport_size({"width": 1280, "height": 800})
+    open_page(page, f"{server}/interpolate?model=gan-mnist&a_from=Kept&a_latent={text}", "canvas")
+    to_lab(page, "Arithmetic")
+    page.wait_for_url("**/arithmetic**")
+    kept = page.get_by_role("textbox", name="Kept latent")
+    expect(kept).to_have_value(text)
+    assert page.get_by_role("combobox", name="Model").input_value() == "gan-mnist"
+    # B was chosen by nobody, so each page begins with its own.
+    expect(page.get_by_role("spinbutton", name="Seed").first).to_have_value("1")
 
 
 TRANSLATE = """

@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 import genmodels
 from genmodels import folders, latent, pictures, runs, weights
+from genmodels.latent import Kept
 from genmodels.ui import curves_view, navigation, shared, shell
 
 APP = Path(navigation.__file__)
@@ -51,6 +52,8 @@ def test_a_kept_latent_is_an_end_of_the_walk(app):
     ("text", "sentence"),
     [
         ("<b>nonsense</b>", "is no latent"),
+        (f"a~b~c~{latent.to_text(torch.zeros(16))}", "is no latent"),
+        (f"../x~b~{latent.to_text(torch.zeros(16))}", "is no latent"),
         (latent.to_text(torch.zeros(2)), "2 numbers, and the model takes 16"),
     ],
 )
@@ -60,13 +63,61 @@ def test_a_link_with_a_wrong_latent_says_so(app, page, text, sentence):
     assert sentence in app.error[0].value.replace("\\", "")
 
 
+@pytest.mark.parametrize("page", ["interpolate", "arithmetic", "dimensions"])
+def test_a_latent_of_another_model_is_not_decoded_and_its_model_is_offered(app, page):
+    text = Kept.of(runs.find("vae-mnist-plus"), torch.zeros(16)).text
+    open_page(app, page, model="vae-mnist", a_from="Kept", a_latent=text)
+    said = app.error[0].value.replace("\\", "")
+    assert "belongs to the model vae-mnist-plus" in said and "Switch" in said
+    assert app.segmented_control(key="a_from").value == "Kept"
+    # The other ends are there, and nothing that would need this one.
+    assert page != "arithmetic" or app.segmented_control(key="c_from").value == "Class mean"
+    assert not app.get("download_button")
+    app.button(key="switch-a").click().run()
+    assert not app.error and not app.exception
+    assert app.selectbox(key="model").value == "vae-mnist-plus"
+    assert app.text_input(key="a_latent").value == text
+
+
+def test_a_changed_latent_of_another_model_is_not_decoded_either(app):
+    text = Kept.of(runs.find("vae-mnist-plus"), torch.zeros(16)).text
+    open_page(app, "dimensions", model="vae-mnist", z=text)
+    assert "belongs to the model vae-mnist-plus" in app.error[0].value.replace("\\", "")
+    app.button(key="switch-z").click().run()
+    assert not app.error and not app.exception
+
+
+def test_a_latent_kept_before_more_training_says_so(app, make_run):
+    run = make_run("mine", latent_dim=4)
+    text = Kept.of(run, torch.zeros(4)).text
+    model = genmodels.load("mine")
+    with torch.no_grad():
+        next(model.parameters()).add_(1)
+    weights.save_networks(run.path, {n: m.state_dict() for n, m in model.networks.items()}, 0)
+    open_page(app, "interpolate", model="mine", a_from="Kept", a_latent=text)
+    assert "trained further" in app.warning[0].value.replace("\\", "")
+    assert not app.error
+
+
+def test_a_latent_of_a_model_that_is_gone_says_so(app):
+    text = f"gone~00000000~{latent.to_text(torch.zeros(16))}"
+    open_page(app, "interpolate", a_from="Kept", a_latent=text)
+    assert "isn't here" in app.error[0].value.replace("\\", "")
+
+
+@pytest.mark.parametrize("query", [{}, {"a_latent": ""}])
+def test_kept_without_a_latent_says_what_to_do(app, query):
+    open_page(app, "interpolate", a_from="Kept", **query)
+    assert "Nothing is kept as A yet" in app.error[0].value
+
+
 def test_the_result_of_arithmetic_is_kept_for_a_walk(app):
     open_page(app, "arithmetic", model="vae-mnist")
     app.button(key="keep-a").click().run()
     assert not app.exception
     means = runs.find("vae-mnist").latents()["class_means"]
     a, b, c = (torch.tensor(means[name]) for name in "714")
-    assert app.session_state["a_latent"] == latent.to_text(a - b + c)
+    assert app.session_state["a_latent"] == Kept.of(runs.find("vae-mnist"), a - b + c).text
     assert app.session_state["a_from"] == "Kept"
 
 

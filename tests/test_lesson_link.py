@@ -42,6 +42,24 @@ def test_an_address_keeps_the_state_and_carries_the_task():
     }
 
 
+@pytest.mark.parametrize(
+    ("page", "query", "words"),
+    [
+        ("picture", {}, "Draw a digit first"),
+        ("picture", {"source": "Upload"}, "Choose a picture first"),
+        ("picture", {"source": "Test image"}, "upload a picture"),
+        ("curves", {"runs": ""}, "Choose a run"),
+        ("together", {"models": "vae-mnist"}, "Choose two models"),
+        ("together", {"view": "Epochs"}, "Lesson link"),
+    ],
+)
+def test_a_page_that_ends_early_has_its_lesson_link(app, page, query, words):
+    open_page(app, page, **query)
+    said = [element.value for element in [*app.info, *app.error]]
+    assert words == "Lesson link" or any(words in text for text in said)
+    assert any(button.key == "lesson-link" for button in app.button)
+
+
 @pytest.mark.parametrize("page", lesson_link.CONTROLS)
 def test_the_controls_that_can_be_hidden_are_on_the_page(app, page):
     # Classes are chosen only of models that tell them apart.

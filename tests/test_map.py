@@ -15,6 +15,7 @@ from test_pages import wait_for_work
 
 from genmodels import folders, latent, pictures, posteriors, runs, tsne, weights
 from genmodels.errors import RunError
+from genmodels.latent import Kept
 from genmodels.ui import map_view, navigation, shell
 
 COUNT = 60
@@ -230,7 +231,9 @@ def test_a_chosen_place_decodes_and_is_kept_as_an_end_of_a_walk(app, mapped):
     show(app, model="mine", at="1.5,-2")
     assert "the map is exact" in captions(app)
     press(app, "Keep as A")
-    assert app.session_state["a_latent"] == latent.to_text(torch.tensor([1.5, -2.0]))
+    assert (
+        app.session_state["a_latent"] == Kept.of(runs.find("mine"), torch.tensor([1.5, -2.0])).text
+    )
     assert app.toast[0].value == "Kept as A."
     assert app.query_params["at"] == "1.5,-2"
 
@@ -241,7 +244,7 @@ def test_a_chosen_point_is_the_posterior_mean_itself_and_not_its_shadow(app, map
     press(app, "Keep as B")
     stored = posteriors.stored(run)
     assert stored is not None
-    assert app.session_state["b_latent"] == latent.to_text(stored.means[5])
+    assert app.session_state["b_latent"] == Kept.of(runs.find("mine"), stored.means[5]).text
 
 
 @pytest.mark.parametrize("at", ["rubbish", "1,2,999", "1,2,1e300", "<img src=x>", "nan,nan"])

@@ -398,6 +398,51 @@ def test_nonsense_in_the_address_falls_back_to_a_model(app, model):
     assert app.selectbox(key="model").value in SHIPPED
 
 
+@pytest.mark.parametrize("page", ["sample", "interpolate", "map", "evaluate", "picture"])
+def test_a_model_that_is_not_here_is_said_until_another_is_chosen(app, page):
+    app.query_params["model"] = "mine"
+    open_page(app, page)
+
+    def said() -> bool:
+        return any("mine isn't here" in warning.value for warning in app.warning)
+
+    assert said()
+    app.run()
+    assert said()
+    app.selectbox(key="model").set_value("gan-mnist").run()
+    assert not said()
+    # Deleted while it was chosen; and on another page it is over.
+    folder = own_run()
+    app.run()
+    app.selectbox(key="model").set_value("mine").run()
+    assert not said()
+    shutil.rmtree(folder)
+    app.run()
+    assert said()
+    open_page(app, "dimensions")
+    assert not said()
+
+
+@pytest.mark.parametrize(
+    ("page", "query", "words"),
+    [
+        ("together", {"models": ["vae-mnist", "gone", "gan-mnist"]}, "gone"),
+        ("curves", {"runs": ["gone", "vae-mnist"]}, "gone"),
+        ("sample", {"model": "vae-mnist-plus", "class": "eleven"}, "no class eleven"),
+        ("interpolate", {"a_class": "eleven"}, "no class eleven"),
+        ("interpolate", {"model": "gan-mnist", "a_from": "Class mean"}, "no Class mean for A"),
+        ("arithmetic", {"model": "gan-mnist", "c_from": "Test image"}, "no Test image for C"),
+    ],
+)
+def test_what_a_link_asks_for_and_there_is_not_is_said(app, page, query, words):
+    for name, value in query.items():
+        app.query_params[name] = value
+    open_page(app, page)
+    assert len(app.warning) == 1 and words in app.warning[0].value
+    app.run()
+    assert len(app.warning) == 1
+
+
 def test_a_title_is_shown_as_text(app):
     folder = own_run()
     info = json.loads((folder / "recipe.json").read_text())

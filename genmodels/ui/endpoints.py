@@ -6,22 +6,32 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from .. import data, latent, posteriors
-from ..latent import LatentError
+from .. import data, latent, pictures, posteriors, runs, weights
+from ..errors import GenmodelsError, RunError
+from ..latent import Kept, LatentError
 from ..runs import Run
-from . import shared, shell
+from . import address, shared, shell
 
 RANDOM, CLASS, IMAGE, KEPT = "Random", "Class mean", "Test image", "Kept"
 
 
-def keep_buttons(chosen: Tensor) -> None:
-    """Buttons that make a latent [latent_dim] the A or the B of all pages, and a way there."""
+def keep_buttons(run: Run, chosen: Tensor) -> None:
+    """Buttons that make a latent [latent_dim] of a run the A or the B of all pages, what these are
+    now, and a way there."""
+    text = Kept.of(run, chosen).text
     with st.container(horizontal=True, vertical_alignment="center"):
         for end in "ab":
             label = f"Keep as {end.upper()}"
             # A callback: on some pages the widgets of A and B are drawn already.
-            st.button(label, key=f"keep-{end}", on_click=_keep, args=(end, latent.to_text(chosen)))
-        st.page_link(shell.page("interpolate"), label="Walk from A to B", icon=":material/east:")
+            st.button(label, key=f"keep-{end}", on_click=_keep, args=(end, text))
+        st.page_link(
+            shell.page("interpolate"),
+            label="Walk from A to B",
+            icon=":material/east:",
+            query_params={"model": run.id},
+        )
+        for end in "ab":
+            _show_kept(end)
 
 
 def _keep(end: str, text: str) -> None:
@@ -30,11 +40,72 @@ def _keep(end: str, text: str) -> None:
     st.toast(f"Kept as {end.upper()}.", icon=":material/check:")
 
 
-def choose_latent(run: Run, model: Any, end: str, *, seed: int, class_index: int) -> Tensor:
-    """Widgets for one end ("a" or "b") of a walk; its latent [latent_dim].
+def _show_kept(end: str) -> None:
+    """A small picture of what was kept as "a" or "b", and of which model it is.
 
-    Raises LatentError where the choice of a shared link cannot be had here.
+    Where the page's own widgets choose the latent, these show it.
     """
+    source, name = f"{end}_from", f"{end}_latent"
+    if address.is_bound(source):
+        return
+    if address.came_back() or (name in st.query_params and name not in st.session_state):
+        for key in (source, name):  # What the address says, as after a reload.
+            st.session_state[key] = st.query_params.get(key, "")
+    text = st.session_state.get(name, "") if st.session_state.get(source) == KEPT else ""
+    for key, value in ((source, KEPT if text else ""), (name, text)):
+        address.put(key, value)
+    if not text:
+        return
+    try:
+        kept = Kept.read(text)
+        run = runs.find(kept.run_id)
+        picture = picture_of(run, shared.model_of(run), kept.z)
+    except GenmodelsError:  # Chosen elsewhere, where it is said; this page is about another.
+        return
+    st.image(
+        shared.crisp(picture, 56),
+        caption=f"{end.upper()}: {run.id}",
+        alt=f"The picture of {end.upper()}, of the model {run.id}",
+    )
+
+
+def picture_of(run: Run, model: Any, z: Tensor) -> pictures.Images:
+    """What a latent [latent_dim] of a run decodes to: uint8 [height, width, channels]."""
+    return _picture(weights.fingerprint(run), tuple(z.tolist()), model)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _picture(fingerprint: str, numbers: tuple[float, ...], _model: Any) -> pictures.Images:
+    with torch.inference_mode():
+        return shared.as_pictures(_model.decode(torch.tensor([numbers])))[0]
+
+
+def choose_latents(
+    run: Run, model: Any, places: dict[str, Any], starts: dict[str, tuple[int, int]]
+) -> list[Tensor]:
+    """Widgets for the ends of a path ("a", "b", "c"), each in its place, and their pictures; the
+    latents [latent_dim]. `starts` are the seed and the class that an end begins with.
+
+    Where one cannot be had, says why in its place and ends the page once all were asked for.
+    """
+    chosen = []
+    for end, place in places.items():
+        seed, class_index = starts[end]
+        with place, shell.mistakes_in_place():
+            z, words = _choose_latent(run, model, end, seed, class_index)
+            image = shared.crisp(picture_of(run, model, z), 96)
+            name = end.upper()
+            st.image(image, caption=shell.plain(f"{name}: {words}"), alt=f"The picture of {name}")
+            chosen.append(z)
+    if len(chosen) < len(places):
+        raise shell.PageEnd
+    return chosen
+
+
+def _choose_latent(
+    run: Run, model: Any, end: str, seed: int, class_index: int
+) -> tuple[Tensor, str]:
+    """The latent of one end, and what it is in words. Raises LatentError."""
     means = posteriors.class_means(run, model)
     ways = [RANDOM]
     if means:
@@ -43,34 +114,74 @@ def choose_latent(run: Run, model: Any, end: str, *, seed: int, class_index: int
         ways.append(IMAGE)
     # Of the address, as long as the widget below was not drawn.
     kept = st.session_state.get(f"{end}_latent") or st.query_params.get(f"{end}_latent")
-    if kept:
+    asked = st.session_state.get(f"{end}_from"), st.query_params.get(f"{end}_from")
+    if kept or KEPT in asked:
         ways.append(KEPT)
-    if st.session_state.get(f"{end}_from") not in ways:
-        st.session_state.pop(f"{end}_from", None)
-    way = st.segmented_control(
-        f"Where {end.upper()} comes from",
-        ways,
-        default=CLASS if means else RANDOM,
-        required=True,
-        key=f"{end}_from",
-        bind="query-params",
-    )
-    if way == CLASS:
-        return torch.tensor(_class_mean(run, means, end, class_index))
-    if way == IMAGE:
-        return _test_image(run, model, end)
-    if way == KEPT:
-        text = st.text_input(
-            "Kept latent",
-            key=f"{end}_latent",
+    words = f"This model has no {{}} for {end.upper()}. Choose another start."
+    shared.drop_missing(f"{end}_from", ways, words)
+    with st.container(key=f"{end}_from_group"):
+        way = st.segmented_control(
+            f"Where {end.upper()} comes from",
+            ways,
+            default=CLASS if means else RANDOM,
+            required=True,
+            key=f"{end}_from",
             bind="query-params",
-            help="The latent itself as text: copy it to keep it, paste another one here.",
+            on_change=shared.forget_missing,
+            args=(f"{end}_from",),
         )
-        return latent.from_text(text, model.latent_dim)
-    return _random(run, model, end, seed)
+        if way == CLASS:
+            name = _class_mean(means, end, class_index)
+            return torch.tensor(means[name]), f"mean of {name}"
+        if way == IMAGE:
+            return _test_image(run, model, end)
+        if way == KEPT:
+            text = st.text_input(
+                "Kept latent",
+                key=f"{end}_latent",
+                bind="query-params",
+                help="The latent itself as text: copy it to keep it, paste another one here.",
+            )
+            if not text:
+                raise LatentError(
+                    f"nothing is kept as {end.upper()} yet. Keep a picture on the Sample or Map "
+                    f"page, or choose another start for {end.upper()}."
+                )
+            return read(text, run, end)
+        return _random(run, model, end, seed)
 
 
-def _random(run: Run, model: Any, end: str, seed: int) -> Tensor:
+def read(text: str, run: Run, key: str) -> tuple[Tensor, str]:
+    """A latent [latent_dim] of the run that the page shows, from a text, and what it is in words.
+
+    Raises LatentError where it is of another model, and offers that one.
+    """
+    kept = Kept.read(text)
+    if kept.run_id and kept.run_id != run.id:
+        try:
+            there = runs.find(kept.run_id)
+        except RunError as error:
+            raise LatentError(
+                f"this latent belongs to the model {kept.run_id}, which isn't here (any more). "
+                "Choose another latent."
+            ) from error
+        shared.offer_model(there, f"switch-{key}")
+        raise LatentError(
+            f"this latent belongs to the model {there.id}, and this page shows {run.id}, which "
+            f"would make another picture of it. Switch to {there.id}, or choose another latent."
+        )
+    if kept.run_id and not weights.fingerprint(run).startswith(kept.fingerprint):
+        st.warning(
+            f"{run.id} has been trained further since this latent was kept, so its picture may "
+            "have changed.",
+            icon=":material/warning:",
+        )
+    latent_dim = getattr(run.recipe, "latent_dim", 0)
+    z = latent.fitting(kept.z, latent_dim)
+    return z, f"kept from {run.id}" if kept.run_id else "a latent from a link"
+
+
+def _random(run: Run, model: Any, end: str, seed: int) -> tuple[Tensor, str]:
     label = shared.choose_class(run, f"{end}_label")
     columns = st.columns(3)
     seed = columns[0].number_input(
@@ -82,26 +193,27 @@ def _random(run: Run, model: Any, end: str, seed: int) -> Tensor:
     spread = columns[2].number_input(
         "Spread", 0.0, 2.0, 1.0, 0.05, key=f"{end}_spread", bind="query-params"
     )
-    return model.sample_latents(picture, seed, spread, label)[-1]
+    words = f"seed {seed}, picture {picture}"
+    return model.sample_latents(picture, seed, spread, label)[-1], words
 
 
-def _class_mean(run: Run, means: dict[str, list[float]], end: str, index: int) -> list[float]:
+def _class_mean(means: dict[str, list[float]], end: str, index: int) -> str:
     names = list(means)
-    if st.session_state.get(f"{end}_class") not in names:
-        st.session_state.pop(f"{end}_class", None)
-    name = st.selectbox(
+    shared.drop_missing(f"{end}_class", names, "This model has no class {}. Choose another one.")
+    return st.selectbox(
         "Class",
         names,
         min(index, len(names) - 1),
         key=f"{end}_class",
         bind="query-params",
+        on_change=shared.forget_missing,
+        args=(f"{end}_class",),
         help="The mean of the posteriors of all training images of the class; of a GAN, that of "
         "the latents it draws for the class.",
     )
-    return means[name]
 
 
-def _test_image(run: Run, model: Any, end: str) -> Tensor:
+def _test_image(run: Run, model: Any, end: str) -> tuple[Tensor, str]:
     number = st.number_input(
         "Number of the test image", 0, 9_999, 0, key=f"{end}_image", bind="query-params"
     )
@@ -114,4 +226,4 @@ def _test_image(run: Run, model: Any, end: str) -> Tensor:
         raise LatentError(f"there are {len(images):,} test images; choose a smaller number.")
     with torch.inference_mode():
         mean, _ = model.encode(data.to_float(images.pixels[number : number + 1]))
-    return mean[0]
+    return mean[0], f"test image {number}"

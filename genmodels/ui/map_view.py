@@ -164,30 +164,6 @@ def background(model: Any, shown: Map) -> bytes:
     return pictures.png(pictures.sprite(decode(model, shown.plane.latents(places)), SIDE))
 
 
-def opening_place(key: str) -> str:
-    """The place a map opens with: the one chosen when it was seen last, or the address's.
-
-    It stays the same as long as the map is on the page: what the browser has need not be sent
-    to it again.
-    """
-    memory = st.session_state.get("map-place")
-    if memory is None:
-        return st.query_params.get("at", "")
-    of, start, chosen = memory
-    if of != key:  # A place of another map.
-        return ""
-    return start if key in st.session_state else chosen
-
-
-def remember(key: str, start: str, chosen: str) -> None:
-    """Keeps the place a map opened with and the one chosen since; the latter in the address."""
-    st.session_state["map-place"] = key, start, chosen
-    if chosen:
-        st.query_params["at"] = chosen
-    else:
-        st.query_params.pop("at", None)
-
-
 class Place(NamedTuple):
     """What was chosen on a map."""
 

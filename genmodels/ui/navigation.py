@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from genmodels.ui import lesson_link, shell, tour, training_view
+from genmodels.ui import address, lesson_link, shell, tour, training_view
 
 # Section, file in pages/, title, icon.
 PAGES = (
@@ -34,10 +34,11 @@ if __name__ == "__main__":
         )
         sections.setdefault(section, []).append(page)
     page = st.navigation(sections, position="top")
-    shell.restore_address()
+    address.arrive()
     shell.turn_text_on_primary()
     tour.show(page.url_path)
     lesson_link.show_task(page.url_path)
     shell.run(page)
     lesson_link.offer(page.url_path)
     training_view.announce()
+    address.leave()

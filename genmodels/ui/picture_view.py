@@ -18,6 +18,7 @@ from .. import (
     inversion,
     latent,
     objectives,
+    own_pictures,
     pictures,
     posteriors,
     weights,
@@ -92,8 +93,8 @@ def _upload(run: Run) -> inputs.Floats:
     )
     digits = run.recipe.dataset == "mnist" and run.recipe.pictures is None
     st.caption(
-        f"{', '.join(inputs.FORMATS)}, {inputs.BYTES // inputs.MB} MB at most. It stays in this "
-        "session. "
+        f"{', '.join(own_pictures.FORMATS)}, {inputs.BYTES // inputs.MB} MB at most. It stays in "
+        "this session. "
         + (
             "Its ink is cut out, made white on black and centred as MNIST's digits were: "
             "dark on bright paper works too."
@@ -161,7 +162,7 @@ def show_reconstruction(run: Run, model: Any, chosen: Chosen) -> inversion.Poste
         f"Of all held-out pictures, at the end of the training: {shared.losses_in_words(run)}"
         + (density if model.likelihood == "gaussian" else "")
     )
-    endpoints.keep_buttons(found.mean)
+    endpoints.keep_buttons(run, found.mean)
     rows = zip(found.mean.tolist(), found.log_variance.tolist(), found.kl.tolist(), strict=True)
     lines = ["model,picture,dimension,mean,standard_deviation,kl_nats"] + [
         f"{run.id},{chosen.name},{place},{mean:.6g},{np.exp(log_variance / 2):.6g},{nats:.6g}"
@@ -321,7 +322,7 @@ def _film(run: Run, chosen: Chosen, search: Search) -> None:
         f"Mean squared error **{best.error:.4f}**, at first {found[0].error:.4f}{stopped}. What "
         "does not come back, this GAN cannot draw, or the search did not find."
     )
-    endpoints.keep_buttons(best.latent)
+    endpoints.keep_buttons(run, best.latent)
     st.plotly_chart(
         _curve(found),
         key="descent",

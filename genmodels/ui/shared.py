@@ -14,8 +14,15 @@ from .. import folders, own_pictures, pictures, runs
 from ..errors import DataError, RunError
 from ..recipes import DATASETS, Recipe
 from ..runs import Damaged, Run
-from . import runtime
+from . import address, runtime
 from .shell import PageEnd, plain, sentence
+
+MISSING = (
+    "The model {} isn't here. It may have been deleted, or the link comes from another computer. "
+    "Choose one of those below instead."
+)
+LONGEST_NAME = 60
+"""Letters of a name in an address that are said again."""
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -60,23 +67,72 @@ def choose_run(has: str = "", need: str = "", first: str = "") -> Run:
         empty(f"No {need or 'model'} is here yet. Train one, or restore checkpoints/.")
     ids = [run.id for run in offered]
     index = ids.index(first) if first in ids else 0
-    wanted = st.session_state.get("model")
+    wanted = st.query_params.get("model") if address.asks("model") else None
+    wanted = wanted or st.session_state.get("model")
     missed, stand_in = st.session_state.pop("missed", (None, None))
     if wanted == stand_in is not None:  # Nothing else was chosen since.
         wanted = missed
-    if wanted not in ids:
+    if wanted not in ids and any(run.id == wanted for run in gallery()[0]):
         st.session_state.pop("model", None)
-        if has and any(run.id == wanted for run in gallery()[0]):
-            st.session_state["missed"] = wanted, ids[index]
-    elif wanted != st.session_state["model"]:
-        st.session_state["model"], index = wanted, 0
-    chosen = st.selectbox("Model", ids, index, key="model", bind="query-params")
-    run = offered[ids.index(chosen)]
-    st.caption(about(run))
+        st.session_state["missed"] = wanted, ids[index]
+    else:
+        if wanted in ids and wanted != st.session_state.get("model"):
+            st.session_state["model"] = wanted
+        drop_missing("model", ids, MISSING)
+    with st.container(key="model_group"):
+        chosen = st.selectbox(
+            "Model",
+            ids,
+            index,
+            key="model",
+            bind="query-params",
+            on_change=forget_missing,
+            args=("model",),
+        )
+        run = offered[ids.index(chosen)]
+        st.caption(about(run))
     missed, stand_in = st.session_state.get("missed", (None, None))
     if chosen == stand_in:
         st.caption(f"{plain(str(missed))} has no {has}. Other pages go on showing it.")
     return run
+
+
+def offer_model(run: Run, key: str) -> None:
+    """A button that shows another model on this page."""
+    st.button(
+        f"Switch to {run.id}",
+        key=key,
+        icon=":material/swap_horiz:",
+        on_click=st.session_state.update,
+        kwargs={"model": run.id},
+    )
+
+
+def drop_missing(key: str, offered: Iterable[str], words: str) -> None:
+    """Forgets what was chosen under `key`, by a link or before, and is not offered; says so by
+    `words`, in which {} stands for it, as long as nothing else was chosen on the page.
+
+    To be called before the widget, which has to call `forget_missing` when it changes.
+    """
+    offered = list(offered)
+    chosen = st.query_params.get_all(key) if address.asks(key) else st.session_state.get(key)
+    names = [chosen] if isinstance(chosen, str) else list(chosen or [])
+    missing = [name for name in names if name and name not in offered]
+    if missing:
+        st.session_state[f"{key} missing"] = address.page(), missing
+        if isinstance(st.session_state.get(key), list):
+            st.session_state[key] = [name for name in names if name in offered]
+        else:
+            st.session_state.pop(key, None)
+    on, missing = st.session_state.get(f"{key} missing", ("", []))
+    if missing and on == address.page():
+        named = ", ".join(plain(name[:LONGEST_NAME]) for name in missing)
+        st.warning(words.format(named), icon=":material/help:")
+
+
+def forget_missing(key: str) -> None:
+    """What was missing is not said any more: something else was chosen."""
+    st.session_state.pop(f"{key} missing", None)
 
 
 def choose_class(run: Run, key: str) -> int | None:
@@ -86,10 +142,16 @@ def choose_class(run: Run, key: str) -> int | None:
     if getattr(run.recipe, "prior", "normal") != "classes":
         return None
     names = posteriors.classes(run)
-    if st.session_state.get(key) not in names:
-        st.session_state.pop(key, None)
+    drop_missing(key, names, "This model has no class {}. Choose another one.")
     chosen = st.selectbox(
-        "Class", names, None, key=key, bind="query-params", placeholder="All classes"
+        "Class",
+        names,
+        None,
+        key=key,
+        bind="query-params",
+        placeholder="All classes",
+        on_change=forget_missing,
+        args=(key,),
     )
     return None if chosen is None else names.index(chosen)
 

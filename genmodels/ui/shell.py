@@ -16,8 +16,6 @@ from typing import Any
 import streamlit as st
 from streamlit.elements.widgets import button_group, number_input
 from streamlit.navigation.page import Page
-from streamlit.runtime.scriptrunner import get_script_run_ctx
-from streamlit.runtime.state.session_state_proxy import get_session_state
 
 from .. import folders
 from ..errors import GenmodelsError
@@ -98,20 +96,6 @@ def _warm_up() -> None:
     # a second in which no page runs.
     gc.collect()
     gc.freeze()
-
-
-def restore_address() -> None:
-    """After Back or Forward: has the page begin with all of the address.
-
-    Streamlit leaves out the parameters that the page left behind has as well, such as the model.
-    """
-    context = get_script_run_ctx()
-    if context is None or not context.is_history_navigation:
-        return
-    with get_session_state().query_params() as query:
-        query.populate_from_query_string(context.query_string)
-        query.set_initial_query_params_from_current()
-        query._send_query_param_msg()
 
 
 def turn_text_on_primary() -> None:

@@ -31,7 +31,7 @@ def invite() -> None:
 def show(page: str) -> None:
     """What the tour says of a page, while it is on; elsewhere the way back to it."""
     names = [name for name, _ in STOPS]
-    asked = st.query_params.get(STOP)
+    asked = st.query_params.get(STOP, "")
     if asked in map(str, range(len(STOPS))):
         st.session_state.setdefault(STOP, int(asked))
     if STOP not in st.session_state:

@@ -1,0 +1,120 @@
+"""What a page shows and no widget holds, kept in its address; and the whole of an address."""
+
+from typing import Any
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.state.common import WidgetMetadata
+from streamlit.runtime.state.query_params import WidgetBinding, _coerce_value_for_query_url
+from streamlit.runtime.state.session_state_proxy import get_session_state
+
+NOT_SHARED = ("task", "hide", "tour")
+"""Parameters that are no part of what a page shows."""
+
+
+def came_back() -> bool:
+    """Whether Back or Forward led here: what the address says counts, and nothing else."""
+    context = get_script_run_ctx()
+    return context is not None and context.is_history_navigation
+
+
+def page() -> str:
+    """Which page this is."""
+    context = get_script_run_ctx()
+    return context.page_script_hash if context else ""
+
+
+def asks(name: str) -> bool:
+    """Whether the address decides a parameter: it brought the person here, and says something."""
+    return name in st.query_params and st.session_state["arrived"]
+
+
+def is_bound(name: str) -> bool:
+    """Whether a widget of the page holds a parameter."""
+    with get_session_state().query_params() as query:
+        return query.is_bound(name)
+
+
+def arrive() -> None:
+    """Before each run of a page. After Back or Forward: has it begin with all of the address.
+
+    Streamlit leaves out the parameters that the page left behind has as well, such as the model.
+    """
+    st.session_state["arrived"] = came_back() or st.session_state.get("page") != page()
+    st.session_state["page"] = page()
+    if st.session_state["arrived"]:
+        for name in st.session_state.pop("as it began", []):
+            st.session_state.pop(name, None)  # Nobody chose it: each page begins with its own.
+    context = get_script_run_ctx()
+    if context is None or not came_back():
+        return
+    with get_session_state().query_params() as query:
+        query.populate_from_query_string(context.query_string)
+        query.set_initial_query_params_from_current()
+        query._send_query_param_msg()
+
+
+def leave() -> None:
+    """After each run of a page. Has Streamlit keep what its widgets hold for the next page: it
+    keeps only what was there before the page's last run, and so nothing of an address that was
+    opened and left at once."""
+    st.session_state["as it began"] = [
+        binding.param_key
+        for binding, metadata, value in _bound()
+        if value == metadata.deserializer(None)
+    ]
+    get_session_state()._state._compact_state()
+
+
+def opening(name: str, key: str) -> str:
+    """The text with which the component `key` opens: the one remembered when it was seen last, or
+    the address's under `name`.
+
+    It stays the same as long as the component is on the page: what the browser has need not be
+    sent to it again.
+    """
+    memory = st.session_state.get(f"{name} memory")
+    if memory is None or came_back():
+        return st.query_params.get(name, "")
+    of, start, chosen = memory
+    if of != key:
+        return ""
+    return start if key in st.session_state else chosen
+
+
+def remember(name: str, key: str, start: str, chosen: str) -> None:
+    """Keeps the text a component opened with and the one it says now; the latter in the address."""
+    st.session_state[f"{name} memory"] = key, start, chosen
+    put(name, chosen)
+
+
+def put(name: str, text: str) -> None:
+    """Writes a parameter that no widget of the page is bound to; none for no text."""
+    if text == st.query_params.get(name, ""):
+        return
+    if text:
+        st.query_params[name] = text
+    else:
+        st.query_params.pop(name, None)
+
+
+def whole() -> dict[str, list[str]]:
+    """All that the page shows now, what its widgets begin with too, as an address holds it."""
+    found = {
+        name: st.query_params.get_all(name) for name in st.query_params if name not in NOT_SHARED
+    }
+    for binding, metadata, value in _bound():
+        found.pop(binding.param_key, None)
+        if value is not None:
+            text = _coerce_value_for_query_url(metadata.serializer(value), binding.value_type)
+            found[binding.param_key] = text if isinstance(text, list) else [text]
+    return found
+
+
+def _bound() -> list[tuple[WidgetBinding, WidgetMetadata, Any]]:
+    """The widgets of the page that are bound to parameters, and what they hold."""
+    state = get_session_state()
+    with state.query_params() as query:
+        bindings = list(query._bindings_by_param.values())
+    found = [(each, state._state.get_widget_metadata(each.widget_id)) for each in bindings]
+    return [(each, of, st.session_state.get(each.param_key)) for each, of in found if of]
