@@ -15,8 +15,7 @@ from ..errors import GenmodelsError
 from ..evaluation import neighbours
 from ..runs import Run
 from . import shared, work
-from .shell import plain
-from .training_view import duration
+from .shell import duration, plain
 
 NOT_COMPUTED = "not computed yet"
 

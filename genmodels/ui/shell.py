@@ -148,6 +148,15 @@ def plain(text: str) -> str:
     )
 
 
+def duration(seconds: float) -> str:
+    """Seconds in the words of a person who waits."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 5400:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"
+
+
 def on_fault(error: Exception) -> bool:
     """Logs an unexpected error whole and tells the person a reference to it.
 

@@ -13,7 +13,7 @@ from ..runs import Damaged, Run, Status
 from ..variations import VARIATIONS
 from . import recipe_form, settings_view, shared, shell, visitor
 from .permission import is_teacher
-from .shell import plain
+from .shell import duration, plain
 
 ACTIVE = ("waiting", "training")
 SHORT = {"kl": "KL", "r1": "R1", "d_real": "D(x)", "d_fake": "D(G(z))"}
@@ -298,12 +298,3 @@ def _say(run: Run, status: Status) -> None:
         with st.container(horizontal=True):
             for name, value in status.losses.items():
                 st.metric(SHORT.get(name, name.replace("_", " ").capitalize()), f"{value:.4g}")
-
-
-def duration(seconds: float) -> str:
-    """Seconds in the words of a person who waits."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    if seconds < 5400:
-        return f"{round(seconds / 60)} min"
-    return f"{seconds / 3600:.1f} h"

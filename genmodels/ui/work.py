@@ -24,8 +24,7 @@ import streamlit as st
 
 from ..errors import GenmodelsError
 from . import shell, visitor
-from .shell import plain
-from .training_view import duration
+from .shell import duration, plain
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many are done and how many there are."""
