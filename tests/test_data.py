@@ -1,3 +1,5 @@
+import gzip
+import os
 import shutil
 import urllib.error
 from pathlib import Path
@@ -5,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torchvision
 from conftest import WNIDS, write_idx, write_imagenette, write_mnist
 from PIL import Image
 
@@ -206,6 +209,199 @@ def test_a_data_folder_that_is_a_file_is_refused(tmp_path):
         data.load("mnist", "train", tmp_path / "data")
     with pytest.raises(DataError, match="copy the four idx files"):
         data.load("mnist", "train", tmp_path / "data" / "below")
+
+
+def as_kept(raw: Path, how: str) -> None:
+    """Keeps MNIST's files as people have them."""
+    for path in sorted(raw.iterdir()):
+        content = path.read_bytes()
+        path.unlink()
+        if how == "gz":
+            path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(content))
+        elif how == "dots":
+            path.with_name(path.name.replace("-idx", ".idx")).write_bytes(content)
+        elif how == "folders":
+            path.mkdir()
+            (path / path.name).write_bytes(content)
+        elif how == "beside":
+            (raw.parent.parent / path.name).write_bytes(content)
+        else:
+            dotted = path.name.replace("-idx", ".idx")
+            path.with_name(f"{dotted}.gz").write_bytes(gzip.compress(content))
+
+
+@pytest.mark.parametrize("how", ["gz", "dots", "folders", "beside", "dotted gz"])
+def test_mnist_is_read_however_its_files_are_kept(how, no_network, tmp_path):
+    write_mnist(tmp_path, train=30, val=20)
+    expected = data.load("mnist", "val", tmp_path)
+    as_kept(tmp_path / "MNIST" / "raw", how)
+    assert data.available("mnist", tmp_path)
+    images = data.load("mnist", "val", tmp_path)
+    assert torch.equal(images.pixels, expected.pixels)
+    assert images.fingerprint == expected.fingerprint
+
+
+LOGIN = b"<html>please log in</html>"
+
+
+def left_behind(folder: Path, dataset: str, what: str) -> None:
+    """What a download leaves that was cut or answered by a captive portal."""
+    raw = folder / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    if dataset == "imagenette":
+        (folder / "imagenette2-160.tgz").write_bytes(LOGIN)
+        (folder / "imagenette2-160").mkdir()
+        (folder / "imagenette2-160" / ".DS_Store").touch()
+    elif what == "a login page":
+        (raw / "train-images-idx3-ubyte.gz").write_bytes(LOGIN)
+    elif what == "a cut archive":
+        content = gzip.compress(np.random.default_rng(0).bytes(9000))
+        (raw / "train-images-idx3-ubyte.gz").write_bytes(content[:5000])
+    else:
+        write_mnist(folder / "whole", train=30, val=20)
+        for path in (folder / "whole" / "MNIST" / "raw").glob("train*"):
+            path.rename(raw / path.name)
+        if what == "a cut file":
+            images = raw / "train-images-idx3-ubyte"
+            images.write_bytes(images.read_bytes()[:-5000])
+        shutil.rmtree(folder / "whole")
+
+
+@pytest.fixture
+def downloads(monkeypatch, tmp_path):
+    """Makes torchvision's downloads copies of small data sets; where they went."""
+    source = tmp_path / "source"
+    write_mnist(source, train=30, val=20)
+    write_imagenette(source, train=2, val=1)
+    went = []
+
+    def mnist(root, *arguments, **options):
+        shutil.copytree(source / "MNIST", Path(root) / "MNIST")
+        went.append(Path(root))
+
+    def imagenette(root, *arguments, **options):
+        shutil.copytree(source / "imagenette2-160", Path(root) / "imagenette2-160")
+        went.append(Path(root))
+
+    imagenette._WNID_TO_CLASS = data.datasets.Imagenette._WNID_TO_CLASS  # type: ignore
+    monkeypatch.setattr(data.datasets, "MNIST", mnist)
+    monkeypatch.setattr(data.datasets, "Imagenette", imagenette)
+    return went
+
+
+@pytest.mark.parametrize(
+    ("dataset", "what"),
+    [
+        ("mnist", "a login page"),
+        ("mnist", "a cut archive"),
+        ("mnist", "a cut file"),
+        ("mnist", "two whole files"),
+        ("imagenette", "a login page"),
+    ],
+)
+def test_what_a_cut_download_left_does_not_block_the_next(
+    dataset, what, downloads, cache_folder, tmp_path
+):
+    folder = tmp_path / "data"
+    left_behind(folder, dataset, what)
+    assert not data.available(dataset, folder)
+    images = data.load(dataset, "train", folder)
+    assert len(images) == (30 if dataset == "mnist" else 20)
+    assert len(downloads) == 1 and downloads[0] != folder
+    assert not downloads[0].exists()
+    assert data.available(dataset, folder)
+    data.load(dataset, "val", folder)
+    assert len(downloads) == 1
+
+
+def test_files_of_another_data_set_are_not_completed_with_those_of_mnist(downloads, tmp_path):
+    folder = tmp_path / "data"
+    write_mnist(folder, train=60, val=20)
+    raw = folder / "MNIST" / "raw"
+    (raw / "t10k-labels-idx1-ubyte").unlink()
+    before = snapshot(raw)
+    with pytest.raises(DataError, match="is another data set's than MNIST's"):
+        data.load("mnist", "train", folder)
+    assert snapshot(raw) == before
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (urllib.error.URLError(ConnectionRefusedError(111, "Connection refused")), "refused"),
+        (RuntimeError("File not found or corrupted."), "does the network ask you to log in"),
+        (OSError(28, "No space left on device"), "No space left"),
+    ],
+)
+@pytest.mark.parametrize("dataset", ["mnist", "imagenette"])
+def test_the_cause_of_a_failed_download_is_told(error, words, dataset, monkeypatch, tmp_path):
+    def fail(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(torchvision.datasets.mnist, "download_and_extract_archive", fail)
+    monkeypatch.setattr(torchvision.datasets.imagenette, "download_and_extract_archive", fail)
+    with pytest.raises(DataError, match=words) as caught:
+        data.load(dataset, "train", tmp_path)
+    assert "\n" not in str(caught.value)
+    assert not [path for path in tmp_path.rglob("*") if path.is_dir()]
+
+
+def test_an_incomplete_mnist_names_what_is_missing(no_network, tmp_path):
+    write_mnist(tmp_path, train=30, val=20)
+    (tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte").unlink()
+    with pytest.raises(DataError, match="lacks whole files train-images-idx3-ubyte and"):
+        data.load("mnist", "val", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        "train/n01440764/._a.JPEG",
+        "train/n01440764/.ipynb_checkpoints/a.JPEG",
+        "train/n01440764/__MACOSX/a.JPEG",
+        "train/__MACOSX/a.JPEG",
+        "train/.ipynb_checkpoints/a.JPEG",
+        "__MACOSX/a.JPEG",
+        ".DS_Store",
+    ],
+)
+def test_what_systems_put_into_imagenette_is_left_out(junk, cache_folder, tmp_path):
+    write_imagenette(tmp_path, train=2, val=1)
+    path = tmp_path / "imagenette2-160" / junk
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"junk")
+    images = data.load("imagenette", "train", tmp_path)
+    assert images.labels.bincount().tolist() == [2] * 10
+
+
+def test_linked_folders_of_imagenette_are_read_and_unreadable_ones_told(
+    cache_folder, tmp_path, monkeypatch
+):
+    write_imagenette(tmp_path, train=2, val=1)
+    folder = tmp_path / "imagenette2-160" / "train" / WNIDS[3]
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    assert len(data.load("imagenette", "train", tmp_path)) == 20
+    scan = os.scandir
+
+    def scandir(path):
+        if str(path).endswith(WNIDS[3]):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(DataError, match=f"Permission denied.*{WNIDS[3]}"):
+        data.load("imagenette", "train", tmp_path)
+
+
+def test_images_that_are_missing_from_imagenette_are_told(cache_folder, tmp_path, caplog):
+    write_imagenette(tmp_path, train=2, val=1)
+    images = data.load("imagenette", "train", tmp_path)
+    assert images.source.endswith("20 of 9,469 images")
+    assert "Imagenette is not complete, 20 of 9,469 images" in caplog.text
+    caplog.clear()
+    assert data.load("imagenette", "train", tmp_path).source == images.source
+    assert "20 of 9,469" in caplog.text
 
 
 @pytest.mark.parametrize(

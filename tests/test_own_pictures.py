@@ -602,7 +602,7 @@ def test_the_first_look_shows_classes_and_what_is_left_out_before_a_set_is_made(
     assert own_pictures.list_sets() == []
     assert not [button for button in app.button if button.label == "Make this set"]
     uploaded(app, zipped(many(10)).getvalue())
-    assert "cats holds 10 pictures" in app.error[0].value
+    assert "Cats holds 10 pictures" in app.error[0].value
     (button,) = [button for button in app.button if button.label == "Make this set"]
     assert button.disabled
 
@@ -658,6 +658,7 @@ def test_whatever_is_pressed_while_a_zip_is_prepared_the_set_is_made(page, tmp_p
         page.get_by_label("Title").fill("while it is prepared")
         page.get_by_label("Title").press("Enter")
         page.get_by_role("button", name="Start training").click()
+        expect(page.get_by_role("combobox", name="Training")).to_be_visible()
         page.get_by_role("link", name="Home").click()
         expect(page.get_by_role("heading", name="Train", exact=True)).to_be_hidden()
         page.go_back()
