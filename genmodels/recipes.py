@@ -139,6 +139,18 @@ class Recipe:
         for problem in self.problems().values():
             raise RecipeError(problem)
 
+    @property
+    def smallest_batch(self) -> int:
+        """How many images a training step needs: two where a batch is normalised between linear
+        layers, where one image alone has no variance."""
+        norms = [getattr(self, name) for name in field_types(type(self)) if name.endswith("_norm")]
+        return 2 if self.network == "linear" and "batch" in norms else 1
+
+    def check_images(self, count: int) -> None:
+        """Raises RecipeError where it can't be trained, by one process, on this many images."""
+        count = min(count, self.train_limit or count)
+        check_last_batch(count, self.batch_size, self.smallest_batch)
+
 
 @dataclass(frozen=True, kw_only=True)
 class LatentRecipe(Recipe):
@@ -423,6 +435,22 @@ RECIPES: dict[str, Recipe] = {
         seed=1,
     ),
 }
+
+
+def check_last_batch(count: int, batch_size: int, needed: int, processes: int = 1) -> None:
+    """Raises RecipeError where a process gets fewer than `needed` images of the last batch.
+
+    `batch_size` is that of each process.
+    """
+    whole = batch_size * processes
+    last = (count - 1) % whole + 1
+    if last // processes < needed:
+        each = f" in each of {processes} processes" if processes > 1 else ""
+        raise RecipeError(
+            f"the last batch of {count:,} images in batches of {whole} "
+            f"holds {'one image' if last == 1 else f'{last} images'}, and batch normalisation "
+            f"needs {'two' if needed == 2 else 'one'}{each}; change the batch size."
+        )
 
 
 class FieldType(typing.NamedTuple):

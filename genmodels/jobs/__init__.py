@@ -17,13 +17,14 @@ from filelock import FileLock, Timeout
 from .. import folders, own_pictures, recipes, runs, shapes
 from ..recipes import Recipe
 from ..runs import Damaged, Run, Status
-from . import limits
+from . import limits, memory
 from .limits import JobError, Limits, passcode_matches, permission, teacher_matches
 
 __all__ = [
     "JobError",
     "Limits",
     "Place",
+    "check_machine",
     "check_room",
     "control",
     "delete",
@@ -64,6 +65,7 @@ def submit(
     recipe.check()
     allowed = Limits.from_environment()
     allowed.check_recipe(recipe)
+    check_machine(recipe)
     with _changing_queue():
         _check_queue(allowed, key, teacher)
         kept = [run.path for run in _own_runs()]
@@ -94,6 +96,16 @@ def submit(
     return run
 
 
+def check_machine(recipe: Recipe) -> None:
+    """Raises GenmodelsError for what can be told of a training before it waits in the queue: it
+    needs more memory than there is, or its last batch is too small."""
+    images = TRAIN_IMAGES[recipe.dataset]
+    if recipe.pictures is not None:
+        images = own_pictures.train_count(recipe.pictures, recipe.dataset)
+    recipe.check_images(images)
+    memory.check(recipe)
+
+
 def check_room(*, key: str = "", teacher: bool = False) -> None:
     """Raises JobError when the runs and picture sets kept here, or a person's, fill their room."""
     kept = [run.path for run in _own_runs()] + own_pictures.list_folders()
@@ -104,6 +116,7 @@ def resume(run: Run, *, key: str = "", teacher: bool = False) -> None:
     """Puts a run that was stopped, or failed, into the queue again. Raises JobError."""
     allowed = Limits.from_environment()
     allowed.check_recipe(run.recipe)
+    check_machine(run.recipe)
     with _changing_queue():
         before = run.status()  # Not inside: there the run is locked, which means in training.
         if before.state not in ("stopped", "failed"):
