@@ -503,6 +503,15 @@ def preview(set_id: str, dataset: str, count: int = 24) -> pictures.Images:
         raise _is_damaged(set_id) from error
 
 
+def train_count(set_id: str, dataset: str) -> int:
+    """How many of its pictures are learnt from. Raises DataError."""
+    try:
+        with safe_open(open_set(set_id).file(dataset, "train"), "np") as file:
+            return file.get_slice("pixels").get_shape()[0]
+    except (SafetensorError, OSError) as error:
+        raise _is_damaged(set_id) from error
+
+
 def learners(set_id: str) -> list[Run]:
     """The runs that learn or learnt from a set."""
     found = [run for run in runs.list_runs() if isinstance(run, Run)]

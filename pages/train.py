@@ -85,6 +85,17 @@ def start_button(label: str, key: str, recipe: Recipe, reason: str, **options) -
         st.error(refusal, icon=":material/error:")
 
 
+def impossible(name: str, recipe: Recipe) -> str:
+    """Why a recipe whose settings are sound cannot be trained here; empty where it can."""
+    if recipe == recipes.named(name):
+        return ""  # Known, and told without torch, which takes seconds to import.
+    try:
+        jobs.check_machine(recipe)
+    except GenmodelsError as error:
+        return sentence(error)
+    return ""
+
+
 def reset(name: str) -> None:
     training_view.forget_parent()
     recipe_form.fill(name, recipes.named(name))
@@ -161,11 +172,15 @@ st.text_input(
     placeholder=recipe.title,
     disabled=not allowed,
 )
+reason = why_not() or ("" if possible else "Change the settings that are marked red first.")
+if not reason and (refusal := impossible(name, recipe)):
+    st.error(refusal, icon=":material/error:")
+    reason = "This training can't start: see above."
 start_button(
     "Start training",
     "start own",
     recipe,
-    why_not() or ("" if possible else "Change the settings that are marked red first."),
+    reason,
     type="primary",
     on_click=start_own,
     args=(name,),

@@ -20,7 +20,7 @@ import pytest
 
 from genmodels import folders, jobs, recipes, runs
 from genmodels.errors import GenmodelsError, RecipeError
-from genmodels.jobs import delivery, limits, worker
+from genmodels.jobs import delivery, limits, memory, worker
 from genmodels.jobs.__main__ import main
 from genmodels.runs import Run
 from genmodels.ui import guard
@@ -740,6 +740,81 @@ def test_training_is_off_unless_the_environment_says_otherwise(
         if value is not None:
             monkeypatch.setenv(f"GENMODELS_{name}", value)
     assert jobs.permission() == permission
+
+
+class TestMemory:
+    HUGE = dataclasses.replace(
+        recipes.named("vae-mnist-plus"), feature_maps=512, batch_size=4096, latent_dim=4096
+    )
+
+    def test_a_training_that_no_machine_holds_is_refused_before_it_waits(self, runs_folder):
+        with pytest.raises(
+            jobs.JobError, match=r"needs about [\d,]+ GB of memory, .* has [\d.]+ GB"
+        ):
+            jobs.submit("vae-mnist-plus", self.HUGE)
+        assert list(runs_folder.glob("vae*")) == []
+
+    @pytest.mark.parametrize("name", [n for n, r in recipes.RECIPES.items() if not r.hidden])
+    def test_it_is_told_of_every_recipe_and_grows_with_it(self, name):
+        recipe = recipes.named(name)
+        larger = dataclasses.replace(recipe, batch_size=4 * recipe.batch_size)
+        longer = dataclasses.replace(recipe, epochs=900, seed=7)
+        assert memory.PROCESS < memory.needed(recipe) < memory.needed(larger)
+        assert memory.needed(longer) == memory.needed(recipe) < 2e9
+
+    def test_it_is_about_what_a_training_takes(self, runs_folder):
+        """The peak memory of a real one, whose step takes more than the process."""
+        pytest.importorskip("resource")
+        changes = {"batch_size": 160, "feature_maps": 64, "train_limit": 160}
+        told = memory.needed(dataclasses.replace(recipes.named("vae-mnist-plus"), **changes))
+        taken = peak("vae-mnist-plus", changes)
+        assert taken > 2 * memory.PROCESS
+        assert 0.7 < told / taken < 1.5, (told, taken)
+
+    def test_a_container_has_no_more_than_it_was_given(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(memory, "CGROUP", (str(tmp_path / "most"), str(tmp_path / "nothing")))
+        monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+        (tmp_path / "most").write_text("max\n", "utf-8")
+        whole = memory.available()
+        (tmp_path / "most").write_text("500000000\n", "utf-8")
+        assert memory.available() == (500_000_000, False) and whole[0] > 500_000_000
+        with pytest.raises(jobs.JobError, match=r"this machine has 0\.5 GB"):
+            jobs.submit("vae-mnist", LONG)
+
+    def test_workers_elsewhere_have_memory_of_their_own(self, monkeypatch):
+        monkeypatch.setenv("GENMODELS_REDIS_URL", "redis://127.0.0.1:1/0")
+        memory.check(self.HUGE)
+
+
+def peak(name: str, changes: dict[str, int]) -> int:
+    """Bytes that a training of one epoch took at most, in a process of its own."""
+    options = [f"--{key.replace('_', '-')}={value}" for key, value in changes.items()]
+    arguments = [name, *options, "--epochs=1", "--precision=float32"]
+    script = (
+        "import resource, sys; from genmodels.command import main; "
+        f"assert main({[*arguments, '--device=cpu']!r}) == 0; "
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=folders.REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout.split()[-1]) * (1 if sys.platform == "darwin" else 1024)
+
+
+@pytest.mark.parametrize("count", [65, 66])
+def test_a_lone_last_image_is_refused_before_it_waits(count, runs_folder):
+    recipe = dataclasses.replace(LONG, train_limit=count, batch_size=32, encoder_norm="batch")
+    if count == 66:
+        jobs.submit("vae-mnist", recipe)
+        return
+    with pytest.raises(RecipeError, match="last batch of 65 images in batches of 32 holds one"):
+        jobs.submit("vae-mnist", recipe)
+    assert list(runs_folder.glob("vae*")) == []
 
 
 class TestPasscodes:

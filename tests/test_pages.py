@@ -129,6 +129,29 @@ def test_an_impossible_setting_is_refused_beside_its_field(app, monkeypatch):
     assert start.disabled
 
 
+@pytest.mark.parametrize(
+    ("recipe", "changes", "words"),
+    [
+        ("vae-mnist-plus", {"batch_size": 4096, "feature_maps": 512}, "GB of memory, and"),
+        ("vae-mnist", {"train_limit": 65, "encoder_norm": "batch"}, "holds one image"),
+    ],
+)
+def test_a_training_that_cannot_end_well_is_refused_in_the_form(
+    app, monkeypatch, recipe, changes, words
+):
+    monkeypatch.setenv("GENMODELS_TRAINING", "open")
+    app.query_params["recipe"] = recipe
+    for field, value in changes.items():
+        app.query_params[f"{recipe}-{field}"] = str(value)
+    open_page(app, "train")
+    assert words in app.error[0].value.replace("\\", "")
+    start = next(button for button in app.button if button.label == "Start training")
+    assert start.disabled and "see above" in start.help
+    app.selectbox(key="recipe").set_value("gan-mnist").run()
+    start = next(button for button in app.button if button.label == "Start training")
+    assert not start.disabled and not app.error
+
+
 def test_a_wrong_passcode_opens_nothing(app, monkeypatch):
     monkeypatch.setenv("GENMODELS_TRAINING", "passcode")
     monkeypatch.setenv("GENMODELS_PASSCODE", "four words are better")

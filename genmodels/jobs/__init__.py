@@ -19,13 +19,14 @@ from ..errors import RunError
 from ..locks import Lock
 from ..recipes import Recipe
 from ..runs import Damaged, Run, Status
-from . import limits
+from . import limits, memory
 from .limits import JobError, Limits, passcode_matches, permission, redis_url, teacher_matches
 
 __all__ = [
     "JobError",
     "Limits",
     "Place",
+    "check_machine",
     "check_room",
     "control",
     "delete",
@@ -67,6 +68,7 @@ def submit(
     recipe.check()
     allowed = Limits.from_environment()
     allowed.check_recipe(recipe)
+    check_machine(recipe)
     with _changing_queue():
         _check_queue(allowed, key, teacher)
         kept = [run.path for run in _own_runs()]
@@ -95,6 +97,16 @@ def submit(
             shutil.rmtree(folder, ignore_errors=True)
             raise
     return run
+
+
+def check_machine(recipe: Recipe) -> None:
+    """Raises GenmodelsError for what can be told of a training before it waits in the queue: it
+    needs more memory than there is, or its last batch is too small."""
+    images = TRAIN_IMAGES[recipe.dataset]
+    if recipe.pictures is not None:
+        images = own_pictures.train_count(recipe.pictures, recipe.dataset)
+    recipe.check_images(images)
+    memory.check(recipe)
 
 
 def check_room(*, key: str = "", teacher: bool = False) -> None:
@@ -129,6 +141,7 @@ def resume(run: Run, *, key: str = "", teacher: bool = False) -> None:
             f"{run.title} has been trained for {allowed.minutes:,} minutes, and that is the limit "
             "for one training here."
         )
+    check_machine(run.recipe)
     with _changing_queue():
         before = run.status()  # Not inside: there the run is locked, which means in training.
         if before.state not in ("stopped", "failed"):
