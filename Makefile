@@ -2,7 +2,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 NPM := node_modules/.package-lock.json
 
-.PHONY: app test check bench soak
+NEW := import sys; sys.exit(sys.version_info < (3, 11))
+
+# An environment whose Python is too old, or gone, is made again.
+ifneq ($(wildcard .venv),)
+ifneq ($(shell $(BIN)/python -c '$(NEW)' 2> /dev/null && echo new),new)
+OLD := old-environment
+endif
+endif
+
+.PHONY: app test check bench soak old-environment
 
 app: .venv/app $(NPM)  ## the app, on this machine only, training allowed
 	GENMODELS_TRAINING=$${GENMODELS_TRAINING:-open} \
@@ -23,10 +32,14 @@ soak: .venv/dev $(NPM)  ## the app used and killed at random for MINUTES, 10 by 
 bench: .venv/dev $(NPM)  ## all benchmarks, and the README's tables from them
 	$(BIN)/python -m benchmarks
 
-.venv/bin/python:
-	$(PYTHON) -m venv .venv
+.venv/bin/python: $(OLD)
+	@$(PYTHON) -c '$(NEW)' || { \
+		echo "genmodels needs Python 3.11 or newer, and $(PYTHON) isn't: make PYTHON=python3.12"; \
+		exit 1; \
+	} >&2
+	$(PYTHON) -m venv --clear .venv
 
-.venv/app: requirements.txt | .venv/bin/python
+.venv/app: requirements.txt $(OLD) | .venv/bin/python
 	$(BIN)/pip install -r requirements.txt
 	touch $@
 

@@ -65,7 +65,7 @@ def load_run(run: Run, device: str = "cpu") -> Any:
 
 
 def build_empty(recipe) -> Model:
-    """A model without weights, to be filled by `put`.
+    """A model without weights, to be filled by `put`: its constructor must not look at values.
 
     What draws numbers does nothing on the meta device of itself: torch would import a second's and
     150 MB's worth of Python to do nothing.
@@ -87,6 +87,10 @@ def put(model: Model, weights: Weights, name: str) -> None:
             raise RunError(
                 f"{name}: the weights of the {network} do not fit the recipe; restore both files."
             ) from error
+        # Of the model's file, not of the run.
+        lost = [key for key, buffer in module.named_buffers() if buffer.is_meta]
+        if lost:
+            raise TypeError(f"the buffer {lost[0]} of {network} is not saved: make it persistent")
     model.requires_grad_(True)
 
 

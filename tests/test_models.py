@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from genmodels import recipes
+from genmodels.errors import GenmodelsError
 from genmodels.models import LatentModel, build
 from genmodels.recipes import RECIPES
 
@@ -340,3 +341,20 @@ def test_a_vaes_loss_weighs_its_terms_as_the_recipe_says():
         totals[reduction, weight] = reconstruction
     assert totals["sum", 1.0] == totals["sum", 4.0]
     torch.testing.assert_close(totals["sum", 4.0], totals["mean", 4.0] * 784)
+
+
+@pytest.mark.parametrize(
+    ("changes", "label", "has"),
+    [
+        ({"prior": "classes"}, 10, "only the classes 0 to 9"),
+        ({"prior": "classes"}, -1, "only the classes 0 to 9"),
+        ({"prior": "classes", "pictures": "mine"}, 1, "only the classes 0 to 0"),
+        ({}, 3, "no classes"),
+    ],
+)
+@pytest.mark.parametrize("name", ["gan-mnist", "vae-mnist"])
+def test_a_class_that_a_model_does_not_have_is_told(name, changes, label, has):
+    model: Any = build(dataclasses.replace(RECIPES[name], **changes))
+    with pytest.raises(GenmodelsError, match=f"has {has}; there is no class {label}"):
+        model.sample(2, label=label)
+    assert model.sample(2).isfinite().all()

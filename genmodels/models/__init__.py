@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..devices import limit_threads
+from ..errors import GenmodelsError
 from ..recipes import LatentRecipe, Recipe
 from .prior import ClassPrior
 
@@ -109,8 +110,12 @@ class LatentModel(Model):
         the first ones of a larger count.
 
         `spread` is a factor on their standard deviation. `label` is a class, for models that
-        have a prior of each; None draws from all.
+        have a prior of each; None draws from all. Raises GenmodelsError for one it does not have.
         """
+        classes = 0 if self.prior is None else self.prior.classes
+        if label is not None and not 0 <= label < classes:
+            has = f"only the classes 0 to {classes - 1}" if classes else "no classes"
+            raise GenmodelsError(f"this model has {has}; there is no class {label} to sample.")
         # A prior of classes began as the first numbers of its recipe's seed: those of another.
         rng = torch.Generator().manual_seed(seed if self.prior is None else seed + 2**31)
         # randn draws in blocks of 16, and what does not fill a block in another order.
