@@ -13,7 +13,6 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from . import own_pictures
 from .errors import GenmodelsError
-from .own_pictures import FORMATS as FORMATS
 from .own_pictures import MB
 
 Floats = NDArray[np.float32]

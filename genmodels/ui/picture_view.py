@@ -17,6 +17,7 @@ from .. import (
     inversion,
     latent,
     objectives,
+    own_pictures,
     pictures,
     posteriors,
     weights,
@@ -92,8 +93,8 @@ def _upload(run: Run) -> inputs.Floats:
     )
     digits = run.recipe.dataset == "mnist" and run.recipe.pictures is None
     st.caption(
-        f"{', '.join(inputs.FORMATS)}, {inputs.BYTES // inputs.MB} MB at most. It stays in this "
-        "session. "
+        f"{', '.join(own_pictures.FORMATS)}, {inputs.BYTES // inputs.MB} MB at most. It stays in "
+        "this session. "
         + (
             "Its ink is cut out, made white on black and centred as MNIST's digits were: "
             "dark on bright paper works too."

@@ -60,6 +60,8 @@ def choose_class(run: Run, key: str) -> int | None:
     if getattr(run.recipe, "prior", "normal") != "classes":
         return None
     names = posteriors.classes(run)
+    if not names:
+        return None
     if st.session_state.get(key) not in names:
         st.session_state.pop(key, None)
     chosen = st.selectbox(
