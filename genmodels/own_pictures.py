@@ -759,24 +759,26 @@ def _class_names(paths: list[PurePosixPath], title: str) -> list[str]:
     """
     parents = [path.parts[:-1] for path in paths]
     while any(parents):
-        last = {parent[-1].casefold() for parent in parents if parent}
+        last = {_same(parent[-1]) for parent in parents if parent}
         if not (last <= SPLIT_FOLDERS or (len(last) == 1 and all(parents))):
             break
         parents = [parent[:-1] for parent in parents]
     names = [_composed(parent[-1]) if parent else "" for parent in parents]
-
-    def same(name: str) -> str:
-        # Systems that tell no capitals apart make these one folder; but letters may be classes.
-        return name.casefold() if len(name) > 1 else name
-
     spelling: dict[str, str] = {}
     for name, _ in Counter(names).most_common():
-        spelling.setdefault(same(name), name)
-    names = [spelling[same(name)] or title for name in names]
+        spelling.setdefault(_same(name), name)
+    names = [spelling[_same(name)] or title for name in names]
     if not 2 <= len(set(names)) <= CLASSES:
         return [title] * len(paths)
     short = _shortened(set(names))
     return [short[name] for name in names]
+
+
+def _same(name: str) -> str:
+    """What names of one folder have in common: systems that tell no capitals apart would make it
+    one. But letters may be the classes."""
+    name = _composed(name)
+    return name.casefold() if len(name) > 1 else name
 
 
 def _shortened(names: set[str]) -> dict[str, str]:

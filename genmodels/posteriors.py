@@ -65,14 +65,21 @@ def stored(run: Run) -> Stored | None:
     labels = plain.get("labels", [])
     # Runs of before this was recorded keep the first ones.
     images = plain.get("images", list(range(len(labels))))
-    names = classes(run) or list(plain.get("class_means", {}))
+    names = image_classes(run) or list(plain.get("class_means", {}))
     if not len(means) == len(labels) == len(images) or max(labels) >= len(names):
         raise RunError(f"{run.id}: latents.json is damaged; delete the file, or restore it.")
     return Stored(means, labels, names, images)
 
 
 def classes(run: Run) -> list[str]:
-    """The names of the classes a run learnt from; empty where its pictures were deleted."""
+    """The names of the classes that a run's model can tell apart; none of own pictures, which are
+    all of one class to it."""
+    return image_classes(run) if run.recipe.pictures is None else []
+
+
+def image_classes(run: Run) -> list[str]:
+    """The names of the classes of the images that a run learnt from; empty where its pictures
+    were deleted."""
     if run.recipe.pictures is None:
         return list(DATASETS[run.recipe.dataset].classes)
     try:

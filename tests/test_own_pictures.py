@@ -3,12 +3,15 @@
 import dataclasses
 import io
 import json
+import os
 import re
 import shutil
 import stat
 import struct
 import threading
+import tracemalloc
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +22,7 @@ from PIL import Image
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.testing.v1 import AppTest
 
-from genmodels import data, evaluation, folders, own_pictures, recipes, runs
+from genmodels import data, evaluation, folders, own_pictures, posteriors, recipes, runs, weights
 from genmodels.command import main
 from genmodels.errors import DataError, RecipeError
 from genmodels.evaluation import EvaluationError
@@ -357,6 +360,292 @@ def test_names_that_are_no_text_do_no_harm():
     assert own_pictures.open_set(made.id) == made
 
 
+def unflagged(names: list[str], encoding: str) -> io.BytesIO:
+    """A zip of pictures whose names are in an encoding that it does not tell."""
+    stand_ins = {name.encode(encoding): number for number, name in enumerate(names)}
+    files, real = {}, {}
+    for raw, number in stand_ins.items():
+        stand_in = f"Q{number:03d}".ljust(len(raw), "Z")
+        files[stand_in], real[stand_in.encode()] = picture(number), raw
+    content = zipped(files, zipfile.ZIP_STORED).getvalue()
+    for stand_in, raw in real.items():
+        content = content.replace(stand_in, raw)
+    return io.BytesIO(content)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "classes"),
+    [
+        ("utf-8", ("Hünde", "Kätzchen")),  # Finder's.
+        ("cp437", ("Hünde", "Kätzchen", "Vögel")),
+        ("cp437", ("Élan", "café")),
+        ("cp1252", ("Hünde", "Kätzchen")),
+        ("cp932", ("犬", "猫")),
+        ("cp932", ("イヌ", "ねこ")),
+        ("gbk", ("小狗", "猫咪")),
+        ("cp866", ("кошки", "собаки")),
+        ("ascii", ("cats", "dogs")),
+    ],
+)
+def test_names_that_do_not_say_their_encoding_are_read(encoding, classes):
+    names = [f"{classes[number % len(classes)]}/{number:02d}.png" for number in range(30)]
+    look = own_pictures.look_through_zip(unflagged(names, encoding), "pets.zip")
+    assert set(look.classes) == set(classes)
+    assert sum(look.classes.values()) == 30
+
+
+def named(*folders_: str) -> own_pictures.Look:
+    """A look at pictures in these folders, ten in each."""
+    files = {
+        f"{folder}/{place}-{number}.png": picture(number)
+        for place, folder in enumerate(folders_)
+        for number in range(10)
+    }
+    return own_pictures.look_through_zip(zipped(files), "pets.zip")
+
+
+LONG = "Abgabe Kurs Bildverarbeitung Wintersemester 2026 Gruppe Nord "
+
+
+@pytest.mark.parametrize(
+    ("given", "classes"),
+    [
+        (("data/train", "data/test"), {"pets": 20}),
+        (("Training", "Validation", "."), {"pets": 30}),
+        (("cat/train", "cat/test", "dog/train", "dog/test"), {"cat": 20, "dog": 20}),
+        (("train/cat", "val/cat", "train/dog"), {"cat": 20, "dog": 10}),
+        (("train", "car", "bus"), {"bus": 10, "car": 10, "train": 10}),
+        (("cat/images", "dog/images"), {"cat": 10, "dog": 10}),
+        (("K\u00e4tzchen", "Ka\u0308tzchen", "Hund"), {"Hund": 10, "K\u00e4tzchen": 20}),
+        (("Cats", "cats", "x/cats", "dogs"), {"cats": 30, "dogs": 10}),
+        (("a", "A"), {"A": 10, "a": 10}),
+        (
+            tuple(f"{LONG}{number}_file_" for number in range(3)),
+            {f"…{number}_file_": 10 for number in range(3)},
+        ),
+        (
+            tuple(f"{LONG}{x}{LONG}{y}" for x, y in ("1a", "1b", "2a")),
+            {f"{LONG}{x}{LONG}{y}": 10 for x, y in ("1a", "1b", "2a")},
+        ),
+    ],
+)
+def test_folders_that_are_the_same_are_one_class_and_others_are_not(given, classes):
+    assert named(*given).classes == classes
+
+
+def test_zips_in_a_zip_are_opened_but_not_those_in_them(tmp_path):
+    inner = zipped(many(10)).getvalue()
+    deeper = zipped({"deep.zip": inner, "x.png": picture(50)}).getvalue()
+    files = {f"student {name}/work.zip": inner for name in "ab"}
+    files |= {"student c/work.zip": deeper, "d/cut.zip": inner[:400], "e/essay.docx": inner}
+    for look in (
+        own_pictures.look_through_zip(zipped(files), "pets.zip"),
+        own_pictures.look_through(written(tmp_path / "pets", files)),
+    ):
+        assert look.classes == {"student a": 10, "student b": 10, "student c": 1}
+        told = {found.reason: found.names for found in look.left_out}
+        assert told == {
+            "zip in a zip": ("student c/work/deep.zip",),
+            "damaged": ("d/cut.zip",),
+            "archive": ("e/essay.docx",),
+        }
+        assert own_pictures.make(look).count == 21
+
+
+def test_the_limits_hold_for_zips_in_a_zip_too(monkeypatch, runs_folder):
+    file = zipped({f"{name}.zip": zipped(many(20)).getvalue() for name in "ab"})
+    for limit, value, complaint in (
+        ("ENTRIES", 41, "more than 41 files"),
+        ("PICTURES", 39, "more than 39 pictures"),
+        ("UNPACKED_BYTES", 50_000, "MB unpacked"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(own_pictures, limit, value)
+            assert complaint in refused(file, runs_folder)
+
+
+@pytest.mark.parametrize("name", ["a.jfif", "a.jpe", "a", "a.png", "a.tmp", "A.JPG"])
+def test_what_a_picture_is_its_content_says(name):
+    files = many(20) | {name: picture(50, kind="JPEG")}
+    look = own_pictures.look_through_zip(zipped(files), "pets.zip")
+    assert (look.count, look.left_out) == (21, ())
+    assert own_pictures.make(look).count == 21
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason", "advice"),
+    [
+        ("a.HEIC", HEIC, "HEIC", "iPhone"),
+        ("a.jpg", HEIC, "HEIC", "iPhone"),
+        ("a.avif", HEIC.replace(b"heic", b"avif"), "AVIF", "JPEG"),
+        ("a.mov", HEIC.replace(b"heic", b"qt  "), "video", "frames"),
+        ("a.webm", b"\x1aE\xdf\xa3" + bytes(99), "video", "frames"),
+        ("a.avi", b"RIFF\0\0\0\0AVI " + bytes(99), "video", "frames"),
+        ("a.tif", b"II*\0" + bytes(99), "TIFF", "PNG"),
+        ("a.NEF", b"MM\0*" + bytes(99), "camera raw", "JPEG"),
+        ("a.svg", b'<?xml version="1.0"?>\n<!-- x --><svg width="1">', "SVG", "PNG"),
+        ("a.pdf", b"%PDF-1.7", "PDF", "pages"),
+        ("a.psd", b"8BPS" + bytes(99), "Photoshop", "PNG"),
+        ("a.jxl", b"\xff\x0a" + bytes(99), "JPEG XL", "PNG"),
+        ("a.7z", b"7z\xbc\xaf" + bytes(99), "archive", "unpack"),
+        ("a.txt", b"BM is how this text begins", "not a picture", ""),
+        ("a.jpg", b"version https://git-lfs.github.com/spec/v1", "damaged", "copy again"),
+        (".a.jpg.icloud", b"bplist", "in iCloud", "download"),
+    ],
+)
+def test_what_is_not_read_is_named_with_what_to_do(name, content, reason, advice):
+    look = own_pictures.look_through_zip(zipped(many(20) | {name: content}), "pets.zip")
+    (found,) = look.left_out
+    assert (found.reason, found.count, found.names) == (reason, 1, (name,))
+    assert advice in found.advice
+    if reason in own_pictures.ADVICE and not name.startswith("."):
+        with pytest.raises(own_pictures.UnfitPicture, match=r"read: .*\.|isn't a picture"):
+            own_pictures.open_picture(content, 64)
+
+
+def test_a_photo_of_48_megapixels_is_decoded_small():
+    photo = io.BytesIO()
+    Image.new("L", (8064, 6048), 90).save(photo, "JPEG", quality=20)
+    opened = own_pictures.open_picture(photo.getvalue(), 256)
+    assert opened.size == (1008, 756)
+    held_whole = io.BytesIO()
+    Image.new("L", (8064, 6248), 90).save(held_whole, "JPEG", quality=20, progressive=True)
+    with pytest.raises(own_pictures.UnfitPicture, match="50 million pixels"):
+        own_pictures.open_picture(held_whole.getvalue(), 256)
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    checksum = struct.pack(">I", zlib.crc32(kind + content))
+    return struct.pack(">I", len(content)) + kind + content + checksum
+
+
+def with_exif(*fields: bytes, tail: bytes = b"") -> bytes:
+    """A JPEG of 40 x 30 pixels with these EXIF entries."""
+    jpeg = picture(1, kind="JPEG")
+    exif = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", len(fields))
+    exif += b"".join(fields) + bytes(4) + tail
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]
+
+
+TURNED = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "size"),
+    [
+        (with_exif(TURNED), (30, 40)),
+        (  # An unsigned fraction that is negative.
+            with_exif(
+                TURNED, struct.pack("<HHII", 0x011A, 10, 1, 38), tail=struct.pack("<ii", -1, 0)
+            ),
+            (30, 40),
+        ),
+        (with_exif(struct.pack("<HHIHH", 0x0112, 3, 1, 77, 0)), (40, 30)),
+        (with_exif(struct.pack("<HHII", 0x0112, 2, 99, 9999)), (40, 30)),
+        (
+            picture(1)[:33] + chunk(b"eXIf", b"\0\x08\0\x02\x01\x12\0\x03") + picture(1)[33:],
+            (40, 30),
+        ),
+        (
+            picture(1)[:33]
+            + chunk(b"zTXt", b"R\0\0" + zlib.compress(b"a" * 3 * 10**6))
+            + picture(1)[33:],
+            (40, 30),
+        ),
+        (
+            picture(1)[:33]
+            + chunk(b"iCCP", b"p\0\0" + zlib.compress(b"a" * 3 * 10**6))
+            + picture(1)[33:],
+            (40, 30),
+        ),
+    ],
+)
+def test_what_is_damaged_or_large_beside_the_pixels_does_no_harm(content, size):
+    assert own_pictures.open_picture(content, 64).size == size
+    assert own_pictures.from_zip(zipped(many(16) | {"a": content}), "cats.zip").count == 17
+
+
+def test_strokes_on_transparent_ground_stand_out():
+    for stroke, ground in (("white", 0), ("black", 255), ("red", 255), ("#fffde0", 0)):
+        image = Image.new("RGBA", (60, 60), (0, 0, 0, 0))
+        image.paste(stroke, (20, 10, 30, 50))
+        opened = own_pictures.upright(image).convert("L")
+        assert opened.getpixel((0, 0)) == ground
+        assert abs(opened.getpixel((25, 30)) - ground) > 150  # type: ignore
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_pictures_of_more_bits_are_scaled_by_those_that_are_used(bits):
+    ramp = np.linspace(0, 2**bits - 1, 40 * 40).reshape(40, 40).astype(np.uint16)
+    buffer = io.BytesIO()
+    Image.fromarray(ramp).save(buffer, "PNG")
+    opened = np.asarray(own_pictures.open_picture(buffer.getvalue(), 64), np.float64)
+    assert abs(opened / 255 - ramp / (2**bits - 1)).max() < 0.01
+
+
+def test_what_is_missing_from_a_folder_is_told_and_links_are_followed(tmp_path, monkeypatch):
+    folder = written(tmp_path / "pets", many(10, "cat/") | many(10, "locked/"))
+    (folder / "dog").symlink_to(written(tmp_path / "elsewhere", many(10)))
+    (folder / "cat" / "round").symlink_to(folder)
+    (folder / "cat" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    (folder / "bird").mkdir()
+    written(folder, {".ipynb_checkpoints/1.png": picture(1)})
+    scan = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    look = own_pictures.look_through(folder)
+    assert look.classes == {"cat": 10, "dog": 10}
+    assert {found.reason: found.names for found in look.left_out} == {
+        own_pictures.UNREADABLE: ("locked", "cat/gone.png"),
+        "link in a circle": ("cat/round",),
+        "empty folder": ("bird",),
+        own_pictures.HIDDEN: (".ipynb_checkpoints",),
+    }
+    made = own_pictures.make(look)
+    assert "2 × can't be opened" in made.about
+    assert made.left_out == own_pictures.open_set(made.id).left_out
+
+
+def test_copies_and_sets_too_small_to_be_measured_are_told_of():
+    same = {f"{number}.png": picture(1) for number in range(40)}
+    made = own_pictures.from_zip(zipped(same), "cats.zip")
+    assert made.copies == own_pictures.open_set(made.id).copies == 39
+    assert made.warnings[0].startswith("39 of the 40 pictures are copies")
+    for count, measurable in ((16, False), (34, False), (35, True)):
+        made = own_pictures.from_zip(zipped(many(count)), "cats.zip")
+        held_out = len(data.of(own(made.id), "val"))
+        # What the kernel distance and recall need.
+        assert (held_out >= 4) == measurable == (made.warnings == [])
+
+
+def test_sets_of_the_first_format_are_read():
+    made = own_pictures.from_zip(zipped(many(20)), "cats.zip")
+    plain = json.loads((made.folder / "set.json").read_text())
+    del plain["left_out"], plain["copies"]
+    old = plain | {"format": 1, "others": 2, "damaged": 0, "too_large": 1}
+    (made.folder / "set.json").write_text(json.dumps(old))
+    found = own_pictures.open_set(made.id)
+    assert found.about == "20 pictures; left out: 2 × not a picture, 1 × too large"
+    assert data.of(own(found.id), "train").classes == ("cats",)
+
+
+def test_a_set_is_made_in_hardly_more_memory_than_its_pictures_take():
+    file = zipped({f"{number}.png": picture(number, (20, 20)) for number in range(500)})
+    own_pictures.from_zip(zipped(many(16)), "warm.zip")  # Imports what it needs.
+    tracemalloc.start()
+    try:
+        own_pictures.from_zip(file, "cats.zip")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.6 * 500 * (28 * 28 + 3 * 64 * 64)
+
+
 def test_nothing_is_left_where_a_set_cannot_be_written(monkeypatch, runs_folder):
     def full(*arguments):
         raise OSError("no space left on device")
@@ -394,7 +683,7 @@ def test_an_id_is_never_a_path(set_id, runs_folder):
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", "{}", '{"format": 2}', '{"format": 1, "count": "x"}']
+    "content", ["", "[]", "{}", '{"format": 3}', '{"format": 1, "count": "x"}']
 )
 def test_a_damaged_set_is_told_of_and_spoils_no_other(content):
     other = own_pictures.from_zip(zipped(many(17)), "dogs.zip")
@@ -689,6 +978,22 @@ def test_no_set_is_made_where_there_is_no_room(app, runs_folder, monkeypatch):
     worked(pressed(uploaded(app, zipped(many(20)).getvalue()), "Make this set"))
     assert "All runs and pictures take 0 MB" in app.error[0].value
     assert own_pictures.list_sets() == []
+
+
+def test_no_class_is_offered_that_a_model_of_own_pictures_cannot_draw(app, make_run):
+    made = own_pictures.from_zip(zipped(many(20, "a/") | many(10, "b/")), "cats.zip")
+    for name in ("gan-mnist-plus", "vae-mnist-plus"):
+        run: Run = make_run(f"of-{name}", name, pictures=made.id)
+        model = weights.load_run(run)
+        for label in range(len(posteriors.classes(run))):
+            model.sample(2, label=label)
+        assert posteriors.class_means(run, model) == {}  # Not all pictures' by the name of "a".
+        assert posteriors.image_classes(run) == ["a", "b"]
+        open_page(app, "sample").selectbox(key="model").set_value(run.id).run()
+        assert not app.exception
+        assert "Class" not in [box.label for box in app.selectbox]
+    app.selectbox(key="model").set_value("gan-mnist-plus").run()
+    assert "Class" in [box.label for box in app.selectbox]
 
 
 def test_pages_show_own_pictures_and_live_on_without_them(app, make_run):

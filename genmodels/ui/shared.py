@@ -142,6 +142,8 @@ def choose_class(run: Run, key: str) -> int | None:
     if getattr(run.recipe, "prior", "normal") != "classes":
         return None
     names = posteriors.classes(run)
+    if not names:
+        return None
     drop_missing(key, names, "This model has no class {}. Choose another one.")
     chosen = st.selectbox(
         "Class",
