@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
+from scipy import ndimage
 
 from . import own_pictures
 from .errors import GenmodelsError
@@ -30,6 +31,14 @@ FAINT = 0.1
 """Less than this at its brightest is no ink."""
 PHOTO = 560
 """The longer side at which ink is looked for in a photo."""
+WIDEST = 0.3
+"""The widest stroke, as a part of the picture's shorter side."""
+PALE = 0.2
+"""What is paler than this part of the ink is none."""
+SPECK = 0.05
+"""What has less than this part of the largest stroke's ink is none."""
+LEAST_INK = 0.001
+"""Of the picture's area: a smaller digit counts as dirt beside one that reaches the edge."""
 
 
 class InputError(GenmodelsError):
@@ -85,30 +94,41 @@ def drawn(strokes: Any) -> Floats:
 
 
 def ink(picture: Image.Image) -> Floats:
-    """Where a picture has ink, float32 [height, width] in [0, 1]: bright digits stay as they are,
-    dark ones on bright paper are inverted and the paper's shade and grain taken away."""
+    """Where a picture has ink, float32 [height, width] in [0, 1]: of bright strokes on dark ground
+    or dark ones on bright paper, wherever a desk, a shadow or printed lines are beside them."""
     picture = picture.convert("L")
     picture.thumbnail((PHOTO, PHOTO))
+    if min(picture.size) >= FIELD * 4:  # Else a stroke would be no wider than the filter.
+        picture = picture.filter(ImageFilter.MedianFilter(3))
     grey = _floats(picture)
-    frame = np.ones(grey.shape, bool)
-    frame[1:-1, 1:-1] = False
-    if np.median(grey[frame]) > 0.5:
+    widest = max(3, round(min(grey.shape) * WIDEST))
+    # What is bright and wider than a stroke is paper, be it on a dark desk.
+    if not ndimage.grey_opening(grey > (grey.min() + grey.max()) / 2, widest).any():
         grey = 1 - grey
-    if grey[frame].max() == 0:
-        return grey
-    # The paper's shade is taken for a plane through the picture's edge.
-    places = np.stack([*np.indices(grey.shape), np.ones(grey.shape)], -1)
-    plane = np.linalg.lstsq(places[frame], grey[frame], rcond=None)[0]
-    raised = grey - (places @ plane).astype(np.float32)
-    grain = 2 * np.percentile(abs(raised[frame]), 90)
+    # What the paper would be without ink: a closing fills all dark that is narrow, and leaves a
+    # desk or a shadow as they are (Serra 1982). Relative to it the light doesn't matter.
+    paper = ndimage.grey_closing(grey, widest, mode="nearest")
+    raised = 1 - grey / paper.clip(0.05)
+    if raised.max() < FAINT:
+        return np.zeros_like(grey)
+    raised = _digit(raised)
     strong = raised[raised > raised.max() / 2]  # MNIST's ink is white all through.
-    full = np.percentile(strong, 30) if len(strong) else 0
-    levels = ((raised - grain) / max(full - grain, FAINT)).clip(0, 1)
-    levels[levels < 0.2] = 0
-    if min(levels.shape) < FIELD * 2:  # A stroke would be no wider than the filter.
-        return levels
-    specks_gone = Image.fromarray((levels * 255).astype(np.uint8)).filter(ImageFilter.MedianFilter)
-    return _floats(specks_gone)
+    full = np.percentile(strong, 30)
+    # Grain, and what printed lines leave beside a stroke, are paler than the pen.
+    return ((raised / full - PALE) / (1 - PALE)).clip(0, 1)
+
+
+def _digit(raised: Floats) -> Floats:
+    """The strokes alone: without what reaches the picture's edge, and without specks."""
+    parts, count = ndimage.label(raised > raised.max() / 2, np.ones((3, 3)))
+    sizes = ndimage.sum_labels(raised, parts, range(count + 1))
+    sizes[0] = 0
+    inside = sizes.copy()
+    inside[np.unique(np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]]))] = 0
+    if inside.max() > LEAST_INK * raised.size:
+        sizes = inside
+    kept = ndimage.binary_dilation((sizes > sizes.max() * SPECK)[parts], iterations=2)
+    return np.where(kept, raised, 0)
 
 
 def like_mnist(grey: Floats) -> Floats:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from browser import open_page, serving
 from conftest import write_mnist
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFilter
 from streamlit.testing.v1 import AppTest
 from test_pages import wait_for_work
 
@@ -107,6 +107,74 @@ def test_dark_ink_on_uneven_paper_becomes_the_digit_itself():
     found = inputs.like_mnist(inputs.ink(picture))
     assert abs(found - digit).mean() < 0.03
     assert abs(digit).mean() > 0.08
+
+
+HIGH, WIDE = 600, 800
+INKS = {
+    "black": (0.1, 0.1, 0.1),
+    "blue": (0.12, 0.18, 0.55),
+    "red": (0.75, 0.12, 0.15),
+    "pencil": (0.38, 0.38, 0.4),
+}
+
+
+def photo(digit: np.ndarray, kind: str, rng: np.random.Generator) -> Image.Image:
+    """A photo of a digit [28, 28] that a pen wrote on paper of some kind, or chalk on a board."""
+    size = 300
+    ink = np.zeros((HIGH, WIDE), np.float32)
+    top, left = (int((side - size) / 2 + rng.integers(-25, 26)) for side in (HIGH, WIDE))
+    large = np.asarray(Image.fromarray(digit).resize((size, size), Image.Resampling.BICUBIC))
+    ink[top : top + size, left : left + size] = ((large / 255 - 0.35) / 0.3).clip(0, 1)
+    paper = np.full((HIGH, WIDE, 3), 0.9, np.float32)
+    if kind in ("ruled", "squared", "ruled on a desk"):
+        paper[20::36, :] = paper[21::36, :] = (0.62, 0.72, 0.85)
+    if kind == "squared":
+        paper[:, 10::36] = paper[:, 11::36] = (0.62, 0.72, 0.85)
+    colour = INKS.get(kind, INKS["blue"])
+    if kind == "chalk":
+        paper[:], colour = (0.12, 0.25, 0.18), (0.9, 0.9, 0.85)
+    scene = paper + ink[..., None] * (np.float32(colour) - paper)
+    if "desk" in kind:
+        sheet = Image.new("L", (WIDE, HIGH))
+        corners = (120, 80, WIDE - 140, HIGH + 9 if kind == "over a desk" else HIGH - 70)
+        ImageDraw.Draw(sheet).rectangle(corners, fill=255)
+        turned = sheet.rotate(rng.uniform(-10, 10), Image.Resampling.BICUBIC)
+        on_sheet = np.asarray(turned, np.float32)[..., None] / 255
+        desk = np.float32((0.6, 0.5, 0.4) if kind == "light desk" else (0.22, 0.15, 0.1))
+        scene = desk + on_sheet * (scene - desk)
+    rows, columns = np.indices((HIGH, WIDE), np.float32)
+    scene *= (1 - 0.3 * columns / WIDE - 0.1 * rows / HIGH)[..., None]
+    if kind == "shadow":
+        shade = Image.new("L", (WIDE, HIGH), 255)
+        edge = rng.uniform(0.35, 0.55) * WIDE
+        ImageDraw.Draw(shade).polygon([(edge, 0), (WIDE, 0), (WIDE, HIGH), (edge, HIGH)], 140)
+        soft = shade.rotate(20).filter(ImageFilter.GaussianBlur(8))
+        scene *= np.asarray(soft, np.float32)[..., None] / 255
+    scene += rng.normal(0, 0.02, scene.shape)
+    return Image.fromarray((scene.clip(0, 1) * 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *(*INKS, "ruled", "squared", "shadow", "desk", "ruled on a desk"),
+        *("over a desk", "light desk", "chalk", "file", "inverted file"),
+    ],
+)
+def test_the_digit_comes_out_of_a_photo(kind, data_folder):
+    images, count = data.load("mnist", "val", data_folder), 20
+    rng = np.random.default_rng(0)
+    found = []
+    for digit in images.pixels[:count, 0].numpy():
+        if "file" in kind:  # The data set's own picture.
+            picture = Image.fromarray(255 - digit if "inverted" in kind else digit)
+        else:
+            picture = photo(digit, kind, rng)
+        found.append(inputs.like_mnist(inputs.ink(picture)))
+    with torch.inference_mode():
+        answers = genmodels.load("classifier-mnist").classifier(torch.from_numpy(np.stack(found)))
+    right = (answers.argmax(1) == images.labels[:count]).sum()
+    assert right >= count - 1
 
 
 def bomb(width: int, height: int) -> bytes:
