@@ -30,7 +30,7 @@ spread = columns[1].slider(
     help="The temperature: a factor on the latents' standard deviation. The model learnt at 1.",
 )
 seed = columns[2].number_input("Seed", 0, 2**31 - 1, 0, key="seed", bind="query-params")
-columns[3].button(
+columns[3].container(key="seed_group").button(
     "New",
     icon=":material/casino:",
     help="A new seed, and so new pictures",

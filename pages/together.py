@@ -47,7 +47,9 @@ stage = shared.pictures_first()
 left, middle, right = stage.columns(3, vertical_alignment="bottom")
 seed = left.number_input("Seed", 0, 2**31 - 1, 0, key="seed", bind="query-params")
 if view == "Walk":
-    other = middle.number_input("Seed of B", 0, 2**31 - 1, 1, key="seed_b", bind="query-params")
+    other = middle.container(key="seed_group").number_input(
+        "Seed of B", 0, 2**31 - 1, 1, key="seed_b", bind="query-params"
+    )
     path = PATHS[
         right.segmented_control(
             "Path",

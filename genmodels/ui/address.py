@@ -8,8 +8,10 @@ from streamlit.runtime.state.common import WidgetMetadata
 from streamlit.runtime.state.query_params import WidgetBinding, _coerce_value_for_query_url
 from streamlit.runtime.state.session_state_proxy import get_session_state
 
-NOT_SHARED = ("task", "hide", "tour")
-"""Parameters that are no part of what a page shows."""
+LOOK = "look"
+"""Where the handles of a page stand, which the browser alone knows; see page.js."""
+NOT_SHARED = ("task", "hide", "tour", LOOK)
+"""Parameters that are no part of what a page shows, or may be old."""
 
 
 def came_back() -> bool:

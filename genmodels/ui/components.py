@@ -107,6 +107,7 @@ PARTS = {
     "lesson_vae": ["decoder.js", "formulas.js", "lesson.js"],
     "tour": [],
     "arrive": [],
+    "link": [],
     "playground": ["network.js", "distributions.js", "learners.js", "scenes.js"],
 }
 """Of each component, what its script is made of beside shared.js and its own file."""
@@ -140,6 +141,8 @@ _curves = component(
 _traversals = component("genmodels_traversals", js=script("traversals"), css=style("traversals"))
 _tour = component("genmodels_tour", js=script("tour"), css=style("tour"))
 _arrive = component("genmodels_arrive", js=script("arrive"))
+# Not isolated: a browser copies no selection out of a shadow root.
+_link = component("genmodels_link", js=script("link"), css=style("link"), isolate_styles=False)
 _latent_map = component("genmodels_latent_map", js=script("map"), css=style("map"))
 _playground = component("genmodels_playground", js=script("playground"), css=style("playground"))
 _lessons = {
@@ -159,6 +162,19 @@ def tour_invitation(text: str) -> None:
 def arrive(token: int, key: str) -> None:
     """A place in the page that comes into view when `token` changes."""
     _arrive(key=key, data={"token": token})
+
+
+def link_maker(address: Callable[[str, str], str], longest: int, key: str) -> str:
+    """A field for a task of at most `longest` letters, and the link that `address` makes of it and
+    of the places of the page's handles, to be copied; the link. It follows the field while
+    somebody types."""
+    said = st.session_state.get(key) or {}
+    task = said["task"][:longest] if isinstance(said.get("task"), str) else ""
+    look = said["look"] if isinstance(said.get("look"), str) else ""
+    link = address(task, look)
+    data = {"link": link, "task": task, "longest": longest}
+    _link(key=key, data=data, on_task_change=_nothing, on_look_change=_nothing)
+    return link
 
 
 def player(

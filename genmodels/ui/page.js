@@ -4,20 +4,37 @@
 // writes. Where the page is about to change, its parameters come before its path does: those are
 // of the page to come, which Streamlit adds to its path itself.
 {
-  const push = history.pushState.bind(history);
+  const [push, replace] = [history.pushState.bind(history), history.replaceState.bind(history)];
   let leaving = false;
+  let look = null; // what a component keeps in the page's address, of which the server knows nothing
   addEventListener("click", (event) => {
     const link = event.composedPath().find((node) => node.localName === "a" && node.href);
     if (!link || link.target || event.ctrlKey || event.metaKey || event.shiftKey) return;
     leaving = link.origin === location.origin && link.pathname !== location.pathname;
   }, true);
-  addEventListener("popstate", () => { leaving = false; });
+  addEventListener("popstate", () => { [leaving, look] = [false, null]; });
+  const isHere = (url) => new URL(url, location.href).pathname === location.pathname;
   history.pushState = (state, title, url) => {
-    const same = new URL(url, location.href).pathname === location.pathname;
-    if (same && leaving) return;
+    if (isHere(url) && leaving) return;
     leaving = false;
-    if (same) history.replaceState(state, title, url);
-    else push(state, title, url);
+    if (isHere(url)) return history.replaceState(state, title, url);
+    look = null;
+    push(state, title, url);
+  };
+  history.replaceState = (state, title, url) => {
+    const goal = new URL(url, location.href);
+    if (look !== null && isHere(goal)) {
+      const others = goal.search.slice(1).split("&").filter((part) => part && !part.startsWith("look="));
+      goal.search = [...others, `look=${encodeURIComponent(look)}`].join("&");
+    }
+    replace(state, title, goal.href);
+  };
+  window.genmodelsLook = {
+    read: () => new URLSearchParams(location.search).get("look"),
+    keep(text) {
+      look = text;
+      history.replaceState(history.state, "", location.href);
+    },
   };
 }
 

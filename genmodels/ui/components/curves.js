@@ -13,7 +13,8 @@ function buildCurves(place) {
   const slider = stepSlider("Moment of the training");
   const moment = el("span", { class: "genmodels-moment", "aria-hidden": "true" });
   const samples = el("div", { class: "genmodels-samples" });
-  const play = playButton({ advance, pause: () => Math.min(500, Math.max(120, PASS / epochs.length)) });
+  const keep = () => keepLook(String(Number((epochs[slider.index] ?? 0).toFixed(4))));
+  const play = playButton({ advance, stopped: keep, pause: () => Math.min(500, Math.max(120, PASS / epochs.length)) });
   const scrubber = el("div", { class: "genmodels-scrubber" }, play.button, slider.input, moment);
   const saving = el("div", { class: "genmodels-saving" });
   for (const format of ["svg", "png"]) {
@@ -27,7 +28,9 @@ function buildCurves(place) {
 
   const chart = epochChart(node, (epoch) => {
     play.stop();
-    if (epochs.length) seek(nearest(epoch));
+    if (!epochs.length) return;
+    seek(nearest(epoch));
+    keep();
   });
   const loader = pictureLoader(paint);
   const cards = new Map();
@@ -76,6 +79,7 @@ function buildCurves(place) {
     play.stop();
     moved();
   });
+  slider.input.addEventListener("change", keep);
 
   /** All pictures equally wide, two beside each other even on a telephone. */
   function fit() {
@@ -104,7 +108,9 @@ function buildCurves(place) {
     samples.replaceChildren(...runs.map((run) => cards.get(run.id).node));
     scrubber.hidden = epochs.length === 0;
     node.setAttribute("aria-label", data.label);
-    seek(follows ? epochs.length - 1 : nearest(before));
+    const look = before === undefined ? readLook() : "";
+    if (look && Number(look) >= 0) seek(nearest(Number(look)));
+    else seek(follows ? epochs.length - 1 : nearest(before));
     fit();
     shown = data;
     chart.draw(data, root).then((drawn) => {

@@ -3,6 +3,11 @@
 
 export default (component) => show(component, buildLesson);
 
+// What can be moved in the step that was built last: choices, then handles. `read` gives numbers
+// that `write` takes.
+let choices = [];
+let grips = [];
+
 function buildLesson(place) {
   const root = el("div", { class: "genmodels-root genmodels-lesson" });
   place.append(root);
@@ -11,15 +16,35 @@ function buildLesson(place) {
   return {
     update({ data }) {
       if (step) return; // each step is a component of its own
+      [choices, grips] = [[], []];
       step = STEPS[data.step](data);
       root.append(...step.nodes);
       step.paint();
+      const parts = [...choices, ...grips];
+      restore(data.step, parts);
+      const look = () => [data.step, ...parts.map(({ read }) => read().map(short).join("_"))].join("!");
+      let kept = look();
+      for (const event of ["click", "pointerup", "keyup"]) {
+        root.addEventListener(event, () => {
+          if (kept !== look()) keepLook(kept = look());
+        });
+      }
     },
     remove() {
       step?.remove?.();
       root.remove();
     },
   };
+}
+
+const short = (value) => Number(value.toFixed(3));
+
+/** Moves all parts to where the address says, if it is about this step. */
+function restore(name, parts) {
+  const [step, ...places] = readLook().split("!");
+  if (step !== name || places.length !== parts.length) return;
+  const numbers = places.map((text) => text.split("_").map(Number));
+  if (numbers.flat().every(Number.isFinite)) parts.forEach(({ write }, at) => write(...numbers[at]));
 }
 
 const fixed = (value, digits = 2) => {
@@ -47,7 +72,7 @@ function math(text) {
  */
 function formula(words, parts) {
   const note = el("p", { class: "genmodels-explained", "aria-hidden": "true" });
-  const row = el("div", { class: "genmodels-formula", role: "group", "aria-label": `Formula: ${words}` });
+  const row = el("div", { class: "genmodels-formula", translate: "no", role: "group", "aria-label": `Formula: ${words}` });
   const terms = new Map();
   for (const part of parts) {
     if (typeof part === "string") {
@@ -109,8 +134,8 @@ const LEAP = 10; // steps of Page Up and Page Down
  */
 function figure({ x, y, draw, title = "", ticks = [], height = 280, square = false, moved }) {
   const shapes = svg("g", { "aria-hidden": "true" });
-  const grips = svg("g");
-  const node = svg("svg", { class: `genmodels-figure${square ? " genmodels-square" : ""}`, role: "group" }, shapes, grips);
+  const handholds = svg("g");
+  const node = svg("svg", { class: `genmodels-figure${square ? " genmodels-square" : ""}`, role: "group" }, shapes, handholds);
   const handles = [];
   const size = { width: 0, height };
   const margin = ticks.length ? MARGIN : { ...MARGIN, bottom: 14 };
@@ -227,6 +252,7 @@ function figure({ x, y, draw, title = "", ticks = [], height = 280, square = fal
       else if (axis === "x") go(px + (right + up) * step, py);
       else go(px, py + (right + up) * step);
     });
+    grips.push({ read: at, write: go });
     handles.push({
       place() {
         const [px, py] = at();
@@ -238,7 +264,7 @@ function figure({ x, y, draw, title = "", ticks = [], height = 280, square = fal
         grip.setAttribute("aria-valuetext", say());
       },
     });
-    grips.append(grip);
+    handholds.append(grip);
   }
 
   const watcher = new ResizeObserver(() => paint());
@@ -263,6 +289,10 @@ function choice(label, texts, choose) {
       choose(at);
     });
     return button;
+  });
+  choices.push({
+    read: () => [buttons.findIndex((button) => button.getAttribute("aria-pressed") === "true")],
+    write: (at) => buttons[at]?.click(),
   });
   return el("div", { class: "genmodels-picks", role: "group", "aria-label": label }, ...buttons);
 }

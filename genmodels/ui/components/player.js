@@ -126,6 +126,7 @@ function buildPlayer(place) {
   }
 
   function report() {
+    keepLook(position().toFixed(3));
     if (!data.report) return;
     clearTimeout(reporting); // a held arrow key releases many times a second
     reporting = setTimeout(() => component.setStateValue("position", position()), 150);
@@ -174,7 +175,8 @@ function buildPlayer(place) {
   });
 
   function update(next) {
-    const kept = data.count ? position() : next.data.start;
+    const look = readLook();
+    const kept = data.count ? position() : look && Number(look) >= 0 ? Number(look) : next.data.start;
     const changed = next.data.sprite !== data.sprite;
     const reopened = next.data.decoder?.model !== data.decoder?.model;
     component = next;

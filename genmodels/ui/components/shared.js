@@ -28,6 +28,10 @@ function el(tag, attributes = {}, ...children) {
   return node;
 }
 
+/** Where the handles of the page stand, as its address keeps it; nothing outside the app. */
+const readLook = () => window.genmodelsLook?.read() ?? "";
+const keepLook = (text) => window.genmodelsLook?.keep(text);
+
 const PLAY = "M8 5v14l11-7z";
 const PAUSE = "M6 5h4v14H6zM14 5h4v14h-4z";
 
