@@ -562,3 +562,8 @@ def test_a_page_that_offers_fewer_models_changes_no_choice(app):
     assert "has no encoder" not in texts(app)
     open_page(app, "sample")
     assert app.selectbox(key="model").value == "vae-imagenette"
+
+
+def test_a_value_that_stands_by_itself_is_not_shown():
+    page = AppTest.from_string('LIMIT = 3\n"""What a programmer wants to know of it."""\nLIMIT\n')
+    assert not page.run().main.children
