@@ -60,6 +60,8 @@ if view == "Walk":
             bind="query-params",
         )
     ]
+    if other == seed:
+        st.info("A and B have the same seed. Choose another seed for B.", icon=":material/info:")
 else:
     spread = middle.slider(
         "Spread of the latents", 0.0, 2.0, 1.0, 0.05, key="spread", bind="query-params"

@@ -149,6 +149,13 @@ def test_one_model_alone_has_nothing_beside_it(app):
     assert "Choose two models" in app.info[0].value
 
 
+def test_a_walk_from_a_seed_to_itself_is_told(app):
+    open_page(app, "together", models=["vae-mnist", "gan-mnist"], view="Walk", seed="1")
+    assert "the same seed" in app.info[0].value
+    app.number_input(key="seed_b").set_value(2).run()
+    assert not app.info
+
+
 def test_the_discriminator_is_asked_where_there_is_one(app):
     open_page(app, "interpolate", model="gan-mnist")
     assert any("discriminator" in heading.value for heading in app.subheader)
