@@ -84,8 +84,11 @@ def test_two_processes_equal_one_with_twice_the_batch(name, images, runs_folder)
     assert main([*options, "--batch-size", "48", "--run-dir", str(runs_folder / "one")]) == 0
     two, one = runs.open_run(runs_folder / f"{name}-1"), runs.open_run(runs_folder / "one")
 
-    torch.testing.assert_close(networks(two), networks(one), atol=5e-6, rtol=0)
+    # Of a gradient that is next to nothing, Adam makes a little of its rounding.
+    torch.testing.assert_close(networks(two), networks(one), atol=2e-5, rtol=0)
     untrained = build(one.recipe).state_dict()
+    apart = flat(networks(two)) - flat(networks(one))
+    assert apart.norm() < 1e-4 * (flat(networks(one)) - flat(untrained)).norm()
     moved = [(networks(one)[key] - untrained[key]).abs().max() for key in untrained]
     assert min(moved) > 2e-4  # At least a step of Adam's, which none of the others' is off by.
     assert len(two.metrics()) == len(one.metrics()) == 5
