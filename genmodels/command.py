@@ -140,6 +140,11 @@ def on_own_pictures(recipe: Recipe, source: Path) -> Recipe:
 
         chosen = own_pictures.from_path(source, progress)
     print(f"learning from the picture set {chosen.id}: {chosen.about}")
+    for found in chosen.left_out:
+        advice = f"; {found.advice}" if found.advice else ""
+        print(f"left out, {found.reason}: {found.listed}{advice}")
+    for warning in chosen.warnings:
+        print(warning)
     return dataclasses.replace(recipe, pictures=chosen.id)
 
 

@@ -187,6 +187,12 @@ class LeftOut(NamedTuple):
     def advice(self) -> str:
         return ADVICE.get(self.reason, "")
 
+    @property
+    def listed(self) -> str:
+        """The names, and how many more there are."""
+        more = self.count - len(self.names)
+        return ", ".join(self.names) + (f" and {more:,} more" if more else "")
+
 
 @dataclass(frozen=True)
 class PictureSet:

@@ -1,6 +1,7 @@
 """Sets of own pictures: what is taken, what is left out, and what is refused in a sentence."""
 
 import dataclasses
+import gc
 import io
 import json
 import os
@@ -759,9 +760,13 @@ def train(*arguments: str) -> int:
 
 
 def test_the_command_line_trains_on_a_folder(tmp_path, capsys, runs_folder):
-    folder = written(tmp_path / "pets", many(20, "cat/") | many(20, "dog/"))
+    files = many(20, "cat/") | many(20, "dog/") | {"dog/a.heic": HEIC}
+    folder = written(tmp_path / "pets", files)
     assert train("vae-mnist", "--images", str(folder)) == 0
-    assert "learning from the picture set pets-" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "learning from the picture set pets-" in said
+    assert "left out, HEIC: dog/a.heic; export as JPEG" in said
+    assert "20 of the 40 pictures are copies of others" in said
     (made,) = own_pictures.list_sets()
     run = runs.find("vae-mnist-1")
     assert run.recipe.pictures == made.id
@@ -896,6 +901,21 @@ def test_the_first_look_shows_classes_and_what_is_left_out_before_a_set_is_made(
     assert button.disabled
 
 
+def test_zips_that_are_looked_through_have_so_much_room_in_all(app, monkeypatch):
+    from genmodels.ui import own_pictures as view
+
+    content = zipped(many(20)).getvalue()
+    kept = sum(os.fstat(other.fileno()).st_size for other in view._zips)
+    monkeypatch.setattr(view, "ALL_ZIPS", kept + int(1.5 * len(content)))
+    uploaded(app, content)
+    open_page(app, "train").file_uploader[0].upload("dogs.zip", content).run()
+    assert "Many zips are being looked through" in app.error[0].value
+    pressed(app, "Discard")
+    gc.collect()
+    uploaded(app, content, "dogs.zip")
+    assert "**dogs**: 20 pictures" in [text.value for text in app.markdown]
+
+
 def test_what_was_left_out_copied_or_too_few_is_said_when_a_set_is_made(app):
     files = many(20) | {"again.png": picture(3), "a.heic": HEIC}
     worked(pressed(uploaded(app, zipped(files).getvalue()), "Make this set"))
@@ -955,7 +975,12 @@ def test_whatever_is_pressed_while_a_zip_is_prepared_the_set_is_made(page, tmp_p
         expect(shown).to_be_visible(timeout=120_000)
         expect(chooser).to_have_value(re.compile("cats-"))
         page.reload()  # The browser forgets a set that was deleted.
-        page.get_by_text("Delete these pictures").click()
+        delete = page.get_by_text("Delete these pictures")
+        expect(delete).to_be_visible()
+        page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+        # At the window's lower edge what it opens would be below that.
+        delete.evaluate("button => button.scrollIntoView({block: 'center'})")
+        delete.click()
         page.get_by_text("Delete for good").click()
         expect(page.get_by_text("is deleted.")).to_be_visible()
         expect(chooser).to_have_value("MNIST")

@@ -1,9 +1,12 @@
 """The choice of what a recipe learns from: its data set, or a set of own pictures."""
 
+import os
 import shutil
 import tempfile
+import weakref
 from collections.abc import Iterable
 from functools import partial
+from typing import IO
 
 import streamlit as st
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
@@ -27,6 +30,9 @@ SAID = "pictures-said"
 """In the session: an error or a success, and the sentence that tells of it."""
 UPLOADS = "pictures-uploads"
 """In the session: how many zips were taken; the uploader's key, so that it is empty again."""
+ALL_ZIPS = 5 * ZIP_BYTES
+"""What all zips may have together that are being looked through or made into sets."""
+_zips: weakref.WeakSet[IO[bytes]] = weakref.WeakSet()
 WORK = "pictures"
 """The kind of work: a look through a zip, then the set made of it."""
 
@@ -73,10 +79,14 @@ def _upload(disabled: bool) -> None:
         disabled=disabled,
     )
     if file is not None and not disabled:
+        if sum(os.fstat(other.fileno()).st_size for other in _zips) + file.size > ALL_ZIPS:
+            _forget(file)
+            raise DataError("many zips are being looked through; try again in a few minutes.")
         try:
             # On disk, and forgotten there when nobody has it open any longer.
             copy = tempfile.TemporaryFile()  # noqa: SIM115
             shutil.copyfileobj(file, copy, MB)
+            _zips.add(copy)
         except OSError as error:
             raise DataError(f"{file.name} can't be stored ({error.strerror}).") from error
         st.session_state[UPLOADS] = taken + 1
@@ -153,11 +163,7 @@ def _table(columns: dict[str, list]) -> None:
 
 
 def _left_out(left_out: Iterable[own_pictures.LeftOut]) -> None:
-    rows = []
-    for found in left_out:
-        more = found.count - len(found.names)
-        names = ", ".join(found.names) + (f" and {more:,} more" if more else "")
-        rows.append((found.reason, found.count, found.advice, names))
+    rows = [(found.reason, found.count, found.advice, found.listed) for found in left_out]
     columns = zip(*rows, strict=True)
     _table(dict(zip(("Reason", "Files", "What to do", "Names"), map(list, columns), strict=True)))
 
