@@ -477,6 +477,12 @@ def test_a_fault_is_told_by_its_reference(monkeypatch, caplog):
     assert reference in caplog.text and "a secret place" in caplog.text
 
 
+def test_a_link_to_a_page_that_cannot_show_its_model_says_so(app):
+    app.query_params["model"] = "gan-mnist"
+    open_page(app, "reconstruct")
+    assert "gan-mnist has no encoder" in texts(app).replace("\\", "")
+
+
 def test_a_page_that_offers_fewer_models_changes_no_choice(app):
     app.query_params["model"] = "gan-mnist"
     open_page(app, "sample")

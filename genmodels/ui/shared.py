@@ -49,15 +49,16 @@ def choose_run(has: str = "", need: str = "", first: str = "") -> Run:
         empty(f"No {need or 'model'} is here yet. Train one, or restore checkpoints/.")
     ids = [run.id for run in offered]
     index = ids.index(first) if first in ids else 0
-    wanted = st.session_state.get("model")
+    wanted = st.session_state.get("model", st.query_params.get("model"))
     missed, stand_in = st.session_state.pop("missed", (None, None))
-    if wanted == stand_in is not None:  # Nothing else was chosen since.
+    unchanged = stand_in is not None and wanted in (stand_in, None)
+    if unchanged:  # Nothing else was chosen since.
         wanted = missed
     if wanted not in ids:
         st.session_state.pop("model", None)
         if has and any(run.id == wanted for run in gallery()[0]):
             st.session_state["missed"] = wanted, ids[index]
-    elif wanted != st.session_state["model"]:
+    elif unchanged:
         st.session_state["model"], index = wanted, 0
     chosen = st.selectbox("Model", ids, index, key="model", bind="query-params")
     run = offered[ids.index(chosen)]
