@@ -50,7 +50,8 @@ with grid:
         key="grid",
     )
     factor = max(1, 96 // images.shape[1])
-    name = f"{run.id}-seed-{seed}"
+    of_class = "" if label is None else f"-class-{label}"
+    name = f"{run.id}{of_class}-seed-{seed}-spread-{spread:g}"
     shared.downloads(
         ("PNG", f"{name}.png", lambda: pictures.png(pictures.enlarge(sprite, factor))),
         (

@@ -500,3 +500,29 @@ def test_a_page_that_offers_fewer_models_changes_no_choice(app):
     assert "has no encoder" not in texts(app)
     open_page(app, "sample")
     assert app.selectbox(key="model").value == "vae-imagenette"
+
+
+@pytest.mark.parametrize(
+    ("page", "settings", "names"),
+    [
+        ("sample", {"seed": "3", "spread": "0.8"}, {"gan-mnist-seed-3-spread-0.8.png"}),
+        ("interpolate", {"path": "Great circle"}, {"gan-mnist-interpolation-spherical.png"}),
+        (
+            "reconstruct",
+            {"model": "vae-mnist"},
+            {"vae-mnist-samples-seed-0-1-to-12-posteriors.csv"},
+        ),
+    ],
+)
+def test_a_file_says_in_its_name_what_it_is(app, page, settings, names, monkeypatch):
+    told = set()
+    real = shared.downloads
+    monkeypatch.setattr(
+        shared,
+        "downloads",
+        lambda *files: (told.update(name for _, name, _ in files), real(*files)),
+    )
+    for name, value in {"model": "gan-mnist", **settings}.items():
+        app.query_params[name] = value
+    open_page(app, page)
+    assert names <= told
