@@ -55,7 +55,8 @@ with grid:
     )
     address.remember("picture", "grid", start, "" if picked is None else str(picked + 1))
     factor = max(1, 96 // images.shape[1])
-    name = f"{run.id}-seed-{seed}"
+    of_class = "" if label is None else f"-class-{label}"
+    name = f"{run.id}{of_class}-seed-{seed}-spread-{spread:g}"
     shared.downloads(
         ("PNG", f"{name}.png", lambda: pictures.png(pictures.enlarge(sprite, factor))),
         (

@@ -77,7 +77,8 @@ for column, run in zip(stage.columns(len(shown)), shown, strict=True):
             sheet = pictures.enlarge(sheet, max(1, 448 // sheet.height))
             alt = f"{SHOWN} samples of {run.title}, seed {seed}"
             st.image(sheet, width="stretch", alt=alt)
-            shared.downloads(("PNG", f"{run.id}-seed-{seed}.png", pictures.png(sheet)))
+            name = f"{run.id}-seed-{seed}-spread-{spread:g}"
+            shared.downloads(("PNG", f"{name}.png", pictures.png(sheet)))
             continue
         start, end = (model.sample_latents(1, number)[0] for number in (seed, other))
         with torch.inference_mode():
@@ -95,5 +96,9 @@ for column, run in zip(stage.columns(len(shown)), shown, strict=True):
         )
         film = [shared.crisp(frame, 224) for frame in frames]
         shared.downloads(
-            ("GIF", f"{run.id}-walk.gif", lambda film=film: pictures.gif(film, 0.1)),
+            (
+                "GIF",
+                f"{run.id}-{path}-seed-{seed}-to-{other}.gif",
+                lambda film=film: pictures.gif(film, 0.1),
+            ),
         )

@@ -545,6 +545,12 @@ def test_a_fault_is_told_by_its_reference(monkeypatch, caplog):
     assert reference in caplog.text and "a secret place" in caplog.text
 
 
+def test_a_link_to_a_page_that_cannot_show_its_model_says_so(app):
+    app.query_params["model"] = "gan-mnist"
+    open_page(app, "reconstruct")
+    assert "gan-mnist has no encoder" in texts(app).replace("\\", "")
+
+
 def test_a_page_that_offers_fewer_models_changes_no_choice(app):
     app.query_params["model"] = "gan-mnist"
     open_page(app, "sample")
@@ -567,3 +573,29 @@ def test_a_page_that_offers_fewer_models_changes_no_choice(app):
 def test_a_value_that_stands_by_itself_is_not_shown():
     page = AppTest.from_string('LIMIT = 3\n"""What a programmer wants to know of it."""\nLIMIT\n')
     assert not page.run().main.children
+
+
+@pytest.mark.parametrize(
+    ("page", "settings", "names"),
+    [
+        ("sample", {"seed": "3", "spread": "0.8"}, {"gan-mnist-seed-3-spread-0.8.png"}),
+        ("interpolate", {"path": "Great circle"}, {"gan-mnist-interpolation-spherical.png"}),
+        (
+            "reconstruct",
+            {"model": "vae-mnist"},
+            {"vae-mnist-samples-seed-0-1-to-12-posteriors.csv"},
+        ),
+    ],
+)
+def test_a_file_says_in_its_name_what_it_is(app, page, settings, names, monkeypatch):
+    told = set()
+    real = shared.downloads
+    monkeypatch.setattr(
+        shared,
+        "downloads",
+        lambda *files: (told.update(name for _, name, _ in files), real(*files)),
+    )
+    for name, value in {"model": "gan-mnist", **settings}.items():
+        app.query_params[name] = value
+    open_page(app, page)
+    assert names <= told

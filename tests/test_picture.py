@@ -1,6 +1,8 @@
 """Own pictures through a model: inputs, the search for a latent, the page and its canvas."""
 
 import io
+import json
+import shutil
 import struct
 import zlib
 from pathlib import Path
@@ -15,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 from test_pages import wait_for_work
 
 import genmodels
-from genmodels import data, figures, inputs, inversion, objectives, weights
+from genmodels import data, figures, folders, inputs, inversion, objectives, runs, weights
 from genmodels.inputs import InputError
 from genmodels.ui import navigation, shell, work
 
@@ -407,6 +409,20 @@ def test_models_of_own_pictures_take_uploads_as_their_training_did(app, monkeypa
     assert "−ELBO" in texts(app)
     app.segmented_control(key="source").set_value("Test image").run()
     assert "no picture set" in texts(app)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_few_held_out_pictures_are_no_fault(app, count):
+    folder = folders.runs() / "few"
+    shutil.copytree(folders.CHECKPOINTS / "vae-mnist", folder)
+    latents = json.loads((folder / "latents.json").read_text())
+    for name in ("posterior_means", "labels", "images"):
+        latents[name] = latents[name][:count]
+    runs.write_json(folder / "latents.json", latents)
+    app.session_state["drawing strokes"] = SEVEN
+    visit(app, model="few")
+    assert ("too few held-out pictures" in texts(app)) == (count < 3)
+    assert "−ELBO" in texts(app)
 
 
 # The canvas in a real browser

@@ -37,6 +37,8 @@ FILM = 252
 COMPARED = 500
 """Pictures of each kind that the discriminator judges."""
 NEAREST = 10
+LEAST = 3
+"""Fewer posterior means span no plane."""
 WITHOUT = "Without it you can still upload a picture."
 
 
@@ -201,6 +203,9 @@ def show_place(run: Run, found: Tensor, chosen: Chosen) -> None:
     # Not to find itself.
     others = torch.tensor([number != chosen.number for number in stored.images])
     means, labels = stored.means[others], torch.tensor(stored.labels)[others]
+    if len(means) < LEAST:
+        st.caption("The model has too few held-out pictures to show where their latents lie.")
+        return
     names = stored.classes
     order = (means - found).norm(dim=1).argsort()[:NEAREST]
     counts = Counter(labels[order].tolist()).most_common()

@@ -70,7 +70,8 @@ def choose_run(has: str = "", need: str = "", first: str = "") -> Run:
     wanted = st.query_params.get("model") if address.asks("model") else None
     wanted = wanted or st.session_state.get("model")
     missed, stand_in = st.session_state.pop("missed", (None, None))
-    if wanted == stand_in is not None:  # Nothing else was chosen since.
+    unchanged = stand_in is not None and wanted in (stand_in, None)
+    if unchanged:  # Nothing else was chosen since.
         wanted = missed
     if wanted not in ids and any(run.id == wanted for run in gallery()[0]):
         st.session_state.pop("model", None)
