@@ -27,7 +27,6 @@ from genmodels import (
 )
 from genmodels.errors import GenmodelsError
 from genmodels.evaluation import results
-from genmodels.jobs import worker
 from genmodels.runs import Damaged, Run
 from genmodels.ui import curves_view, dimensions_view, evaluation_view, shared
 
@@ -144,7 +143,7 @@ def readers(run: Run, name: str) -> list[Callable[[], object]]:
         "status.json": [run.status, shown, partial(shared.about, run)],
         "evaluation.json": [measured, run.evaluation, partial(ablation.measured, run, "recall")],
         "latents.json": [latents, run.latents],
-        "trainer.json": [lambda: worker._read(run.path / "trainer.json")],
+        "trainer.json": [lambda: jobs.trainer(run.path)],
         "owner": [lambda: jobs.control(run, key="key", teacher=False)],
         "state.pt": [lambda: weights.load_state(run.path)],
         "encoder.safetensors": [latents, partial(weights.fingerprint, run)],
