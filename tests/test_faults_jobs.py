@@ -195,6 +195,7 @@ def test_damaged_runs_and_pictures_are_deleted_as_a_person_does_it(
             if at:
                 row = page.locator("[data-testid=stHorizontalBlock]").filter(has_text=at)
                 popover = row.get_by_role("button", name="Delete", exact=True)
+            page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
             popover.click()
             page.get_by_role("button", name="Delete for good").click()
             wait(lambda name=name: not (runs_folder / name).exists())
