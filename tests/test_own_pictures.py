@@ -30,6 +30,7 @@ from genmodels.evaluation import EvaluationError
 from genmodels.recipes import RECIPES
 from genmodels.runs import Run, Status
 from genmodels.ui import navigation, shell, work
+from genmodels.ui import own_pictures as view
 
 HEIC = b"\0\0\0\x18ftypheic" + bytes(99)
 
@@ -902,8 +903,6 @@ def test_the_first_look_shows_classes_and_what_is_left_out_before_a_set_is_made(
 
 
 def test_zips_that_are_looked_through_have_so_much_room_in_all(app, monkeypatch):
-    from genmodels.ui import own_pictures as view
-
     content = zipped(many(20)).getvalue()
     kept = sum(os.fstat(other.fileno()).st_size for other in view._zips)
     monkeypatch.setattr(view, "ALL_ZIPS", kept + int(1.5 * len(content)))
@@ -923,6 +922,16 @@ def test_what_was_left_out_copied_or_too_few_is_said_when_a_set_is_made(app):
     assert "1 of the 21 pictures are copies" in warnings
     assert "can't be measured: that takes at least 35" in warnings
     assert app.dataframe[0].value["Names"].tolist() == ["a.heic"]
+
+
+def test_what_a_browser_showed_before_a_set_was_chosen_comes_too_late(app, monkeypatch):
+    worked(pressed(uploaded(app, zipped(many(20)).getvalue()), "Make this set"))
+    (made,) = own_pictures.list_sets()
+    app.selectbox(key="pictures").set_value("MNIST").run()
+    assert app.selectbox(key="pictures").value == made.id
+    monkeypatch.setattr(view, "SETTLING_SECONDS", 0)
+    app.selectbox(key="pictures").set_value("MNIST").run()
+    assert app.selectbox(key="pictures").value == "MNIST"
 
 
 def test_preparing_goes_on_and_stops_when_asked(app, monkeypatch):

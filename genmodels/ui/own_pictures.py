@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import time
 import weakref
 from collections.abc import Iterable
 from functools import partial
@@ -28,6 +29,10 @@ TABLE = 300
 KEY = "pictures"
 SAID = "pictures-said"
 """In the session: an error or a success, and the sentence that tells of it."""
+MADE = "pictures-made"
+"""In the session: the set that was chosen when it was made, what was chosen before, and when."""
+SETTLING_SECONDS = 5
+"""In which the browser may still send what was chosen before."""
 UPLOADS = "pictures-uploads"
 """In the session: how many zips were taken; the uploader's key, so that it is empty again."""
 ALL_ZIPS = 5 * ZIP_BYTES
@@ -46,6 +51,11 @@ def choose_pictures(dataset: str, disabled: bool) -> str | None:
     with st.expander("Add own pictures", icon=":material/add_photo_alternate:"):
         _upload(disabled)
     _go_on(disabled)
+    made, before, since = st.session_state.get(MADE, ("", "", 0.0))
+    settling = time.monotonic() - since < SETTLING_SECONDS
+    if made and settling and st.session_state.get(KEY) == before:
+        # A fragment that ran again brought what the browser showed before the set was chosen.
+        st.session_state[KEY] = made
     title = DATASETS[dataset].title
     offered = [title, *(found.id for found in own_pictures.list_sets())]
     if st.session_state.get(KEY, title) not in offered:
@@ -79,22 +89,29 @@ def _upload(disabled: bool) -> None:
         disabled=disabled,
     )
     if file is not None and not disabled:
-        if sum(os.fstat(other.fileno()).st_size for other in _zips) + file.size > ALL_ZIPS:
-            _forget(file)
-            raise DataError("many zips are being looked through; try again in a few minutes.")
-        try:
-            # On disk, and forgotten there when nobody has it open any longer.
-            copy = tempfile.TemporaryFile()  # noqa: SIM115
-            shutil.copyfileobj(file, copy, MB)
-            _zips.add(copy)
-        except OSError as error:
-            raise DataError(f"{file.name} can't be stored ({error.strerror}).") from error
         st.session_state[UPLOADS] = taken + 1
         st.session_state.pop(SAID, None)
-        look = partial(own_pictures.look_through_zip, copy, file.name)
-        work.start(WORK, f"Looking through {file.name}", look)
-        _forget(file)
+        try:
+            _look_through(file)
+        except GenmodelsError as error:
+            st.session_state[SAID] = True, sentence(error)
+        finally:
+            _forget(file)
         st.rerun()
+
+
+def _look_through(file: UploadedFile) -> None:
+    if sum(os.fstat(other.fileno()).st_size for other in _zips) + file.size > ALL_ZIPS:
+        raise DataError("many zips are being looked through; try again in a few minutes.")
+    try:
+        # On disk, and forgotten there when nobody has it open any longer.
+        copy = tempfile.TemporaryFile()  # noqa: SIM115
+        shutil.copyfileobj(file, copy, MB)
+    except OSError as error:
+        raise DataError(f"{file.name} can't be stored ({error.strerror}).") from error
+    _zips.add(copy)
+    look = partial(own_pictures.look_through_zip, copy, file.name)
+    work.start(WORK, f"Looking through {file.name}", look)
 
 
 def _forget(file: UploadedFile) -> None:
@@ -123,6 +140,7 @@ def _go_on(disabled: bool) -> None:
         return
     work.forget(WORK)
     if result:
+        st.session_state[MADE] = result.id, st.session_state.get(KEY), time.monotonic()
         st.session_state[KEY] = result.id
         st.session_state[SAID] = False, plain(f"{result.id} is ready.")
 
@@ -216,6 +234,7 @@ def _show(set_id: str, dataset: str, disabled: bool) -> None:
 def _delete(set_id: str) -> None:
     try:
         own_pictures.delete(set_id)
+        st.session_state.pop(MADE, None)
         st.session_state[SAID] = False, plain(f"{set_id} is deleted.")
     except GenmodelsError as error:
         st.session_state[SAID] = True, sentence(error)
