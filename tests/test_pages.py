@@ -278,7 +278,7 @@ def test_a_damaged_measurement_spoils_no_other_and_not_the_page(app, where, monk
 
 def test_measurements_say_in_a_file_what_they_are(app):
     frame = evaluation_view.table([runs.find("vae-mnist")])
-    line = frame[frame["run"] == "vae-mnist"].dropna(subset="value").iloc[0]
+    line = frame[(frame["run"] == "vae-mnist") & frame["value"].notna()].iloc[0]
     assert (line["samples"], line["seed"]) == (10_000, 0)
     assert line["features"] == "classifier-mnist"
     assert line["real"] == "mnist val"
