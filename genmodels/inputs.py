@@ -108,7 +108,7 @@ def ink(picture: Image.Image) -> Floats:
     # What the paper would be without ink: a closing fills all dark that is narrow, and leaves a
     # desk or a shadow as they are (Serra 1982). Relative to it the light doesn't matter.
     paper = ndimage.grey_closing(grey, widest, mode="nearest")
-    raised = 1 - grey / paper.clip(0.05)
+    raised = (1 - grey / paper.clip(0.05)).astype(np.float32)
     if raised.max() < FAINT:
         return np.zeros_like(grey)
     raised = _digit(raised)
@@ -120,11 +120,12 @@ def ink(picture: Image.Image) -> Floats:
 
 def _digit(raised: Floats) -> Floats:
     """The strokes alone: without what reaches the picture's edge, and without specks."""
-    parts, count = ndimage.label(raised > raised.max() / 2, np.ones((3, 3)))
-    sizes = ndimage.sum_labels(raised, parts, range(count + 1))
+    parts = np.zeros(raised.shape, np.int32)
+    ndimage.label(raised > raised.max() / 2, np.ones((3, 3)), parts)
+    sizes = np.bincount(parts.ravel(), raised.ravel())
     sizes[0] = 0
     inside = sizes.copy()
-    inside[np.unique(np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]]))] = 0
+    inside[np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])] = 0
     if inside.max() > LEAST_INK * raised.size:
         sizes = inside
     kept = ndimage.binary_dilation((sizes > sizes.max() * SPECK)[parts], iterations=2)

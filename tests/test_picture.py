@@ -135,14 +135,14 @@ def photo(digit: np.ndarray, kind: str, rng: np.random.Generator) -> Image.Image
     colour = INKS.get(kind, INKS["blue"])
     if kind == "chalk":
         paper[:], colour = (0.12, 0.25, 0.18), (0.9, 0.9, 0.85)
-    scene = paper + ink[..., None] * (np.float32(colour) - paper)
+    scene = paper + ink[..., None] * (np.asarray(colour, np.float32) - paper)
     if "desk" in kind:
         sheet = Image.new("L", (WIDE, HIGH))
         corners = (120, 80, WIDE - 140, HIGH + 9 if kind == "over a desk" else HIGH - 70)
         ImageDraw.Draw(sheet).rectangle(corners, fill=255)
         turned = sheet.rotate(rng.uniform(-10, 10), Image.Resampling.BICUBIC)
         on_sheet = np.asarray(turned, np.float32)[..., None] / 255
-        desk = np.float32((0.6, 0.5, 0.4) if kind == "light desk" else (0.22, 0.15, 0.1))
+        desk = np.asarray((0.6, 0.5, 0.4) if kind == "light desk" else (0.22, 0.15, 0.1))
         scene = desk + on_sheet * (scene - desk)
     rows, columns = np.indices((HIGH, WIDE), np.float32)
     scene *= (1 - 0.3 * columns / WIDE - 0.1 * rows / HIGH)[..., None]
