@@ -5,7 +5,9 @@ import re
 import pytest
 from browser import Traffic, drag, open_page, pixels, serving
 
-from genmodels import folders
+import genmodels
+from genmodels import folders, runs
+from genmodels.latent import Kept
 from genmodels.ui import navigation
 
 PAGES = ["" if name == "home" else name for _, name, *_ in navigation.PAGES]
@@ -69,8 +71,10 @@ def test_a_picked_sample_becomes_the_start_of_a_walk(page, server):
     page.wait_for_selector("[data-testid=stToast]")
     page.get_by_role("link", name="Walk from A to B").click()
     page.wait_for_selector("canvas")
-    assert page.get_by_role("spinbutton", name="Picture").first.input_value() == "5"
-    assert page.get_by_role("spinbutton", name="Seed").first.input_value() == "3"
+    z = genmodels.load("gan-mnist").sample_latents(5, seed=3)[4]
+    kept = page.get_by_role("textbox", name="Kept latent")
+    assert kept.input_value() == Kept.of(runs.find("gan-mnist"), z).text
+    page.get_by_alt_text("The picture of A").wait_for()
 
 
 def test_the_curves_scrubber_moves_the_pictures(page, server):

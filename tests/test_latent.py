@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import genmodels
-from genmodels import latent, recipes
+from genmodels import latent, recipes, weights
 from genmodels.models import build
 
 
@@ -115,3 +115,21 @@ def test_a_plane_through_three_latents():
     corners = torch.tensor([[0.0, 0], [1, 0], [0, 1]])
     torch.testing.assert_close(plane.latents(corners), torch.stack([a, b, c]))
     torch.testing.assert_close(plane.points(torch.stack([a, b, c])), corners, atol=1e-5, rtol=0)
+
+
+def test_a_kept_latent_as_text_comes_back_with_its_model(make_run):
+    run = make_run("mine")
+    z = torch.randn(16, generator=torch.Generator().manual_seed(0))
+    kept = latent.Kept.of(run, z)
+    assert re.fullmatch(r"mine~[0-9a-f]{8}~[A-Za-z0-9_-]+", kept.text)
+    back = latent.Kept.read(kept.text)
+    assert back[1:] == kept[1:] and weights.fingerprint(run).startswith(back.fingerprint)
+    torch.testing.assert_close(back.z, z, atol=0, rtol=2**-10)
+    # Of an old link, which says no model.
+    assert latent.Kept.read(latent.to_text(z)).run_id == ""
+
+
+@pytest.mark.parametrize("text", ["~", "a~b", "a~b~c~AAAAAA", "../x~b~AAAAAA", "A B~c~AAAAAA"])
+def test_nonsense_is_no_kept_latent(text):
+    with pytest.raises(latent.LatentError, match="is no latent"):
+        latent.Kept.read(text)

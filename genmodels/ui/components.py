@@ -166,12 +166,12 @@ def arrive(token: int, key: str) -> None:
 
 def link_maker(address: Callable[[str, str], str], longest: int, key: str) -> str:
     """A field for a task of at most `longest` letters, and the link that `address` makes of it and
-    of the places of the page's handles, to be copied; the link. It follows the field while
-    somebody types."""
+    of the places of the page's handles, to be copied; the link, empty until the browser has said
+    where they are. It follows the field while somebody types."""
     said = st.session_state.get(key) or {}
     task = said["task"][:longest] if isinstance(said.get("task"), str) else ""
-    look = said["look"] if isinstance(said.get("look"), str) else ""
-    link = address(task, look)
+    look = said.get("look")
+    link = address(task, look) if isinstance(look, str) else ""
     data = {"link": link, "task": task, "longest": longest}
     _link(key=key, data=data, on_task_change=_nothing, on_look_change=_nothing)
     return link

@@ -111,6 +111,8 @@ def _compose(page: str, query: dict[str, list[str]]) -> None:
             key="lesson-task",
         )
     with code:
+        if not link:
+            return
         if len(link) > LONGEST_LINK:
             st.error("This link is too long for a QR code. Shorten the task.")
             return

@@ -37,7 +37,7 @@ function buildLesson(place) {
   };
 }
 
-const short = (value) => Number(value.toFixed(3));
+const short = (value) => Number(value.toFixed(5));
 
 /** Moves all parts to where the address says, if it is about this step. */
 function restore(name, parts) {

@@ -58,6 +58,7 @@ function buildLink(place) {
       field.maxLength = next.data.longest;
       if (link.textContent !== next.data.link) {
         link.textContent = next.data.link;
+        copy.disabled = !next.data.link;
         said.textContent = "";
       }
     },
