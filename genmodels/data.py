@@ -22,7 +22,7 @@ from torchvision import datasets
 from torchvision.transforms import functional
 
 from . import folders, own_pictures
-from .errors import DataError
+from .errors import DataError, FolderError
 from .recipes import DATASETS, Recipe
 from .runs import write_atomic
 
@@ -212,8 +212,12 @@ def _download(dataset: str, folder: Path, way: str, progress: Progress) -> None:
     """Fetches a data set that is missing, by torchvision's own means."""
     if available(dataset, folder):
         return
-    folders.check_writable(folder)
     title = DATASETS[dataset].title
+    try:
+        folders.check_writable(folder)
+    except FolderError as error:
+        reason = str(error).rstrip(".")
+        raise DataError(f"{title} cannot be downloaded: {reason}, or {way}.") from error
     fetch = {
         "mnist": lambda: datasets.MNIST(folder, download=True),
         "imagenette": lambda: datasets.Imagenette(folder, "train", "160px", download=True),
