@@ -33,7 +33,7 @@ from torchvision.datasets.folder import is_image_file
 from torchvision.transforms import functional
 
 from . import folders, own_pictures
-from .errors import DataError
+from .errors import DataError, FolderError
 from .recipes import DATASETS, Recipe
 from .runs import Run, stamp
 
@@ -350,8 +350,12 @@ def _download(dataset: str, folder: Path, way: str, progress: Progress) -> None:
     """
     if available(dataset, folder):
         return
-    folders.check_writable(folder)
     title = DATASETS[dataset].title
+    try:
+        folders.check_writable(folder)
+    except FolderError as error:
+        reason = str(error).rstrip(".")
+        raise DataError(f"{title} cannot be downloaded: {reason}, or {way}.") from error
     state = f"{title} is not in {folder}"
     if dataset == "mnist":
         missing = [name for name in MNIST_FILES if not _mnist_file(folder, name)]

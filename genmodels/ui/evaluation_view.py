@@ -9,7 +9,7 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from .. import data, evaluation, folders, pictures, weights
+from .. import data, evaluation, pictures, weights
 from ..data import Images
 from ..errors import GenmodelsError
 from ..evaluation import neighbours
@@ -121,8 +121,7 @@ def estimate(run: Run, kind: str, samples: int) -> str:
 
 
 def start_measuring(run: Run, kind: str, samples: int) -> None:
-    """Begins to measure a run into the cache. Raises GenmodelsError where it cannot be written."""
-    folders.check_writable(folders.cache())
+    """Begins to measure a run into the cache."""
 
     def do(progress: work.Progress) -> Measured:
         entries = evaluation.evaluate(run, kind, samples=samples, progress=progress)  # pyright: ignore[reportArgumentType]

@@ -228,10 +228,10 @@ def points_csv(points: Tensor, stored: Stored) -> bytes:
 
 
 def compute_tsne(run: Run) -> None:
-    """Begins t-SNE, into the cache. Raises GenmodelsError where that cannot be written."""
-    folders.check_writable(folders.cache())
+    """Begins t-SNE, into the cache."""
 
     def do(progress: work.Progress) -> None:
+        folders.check_writable(folders.cache())
         if tsne.read(run) is None:  # Another visitor may have had it computed meanwhile.
             with contextlib.closing(tsne.steps(run)) as steps:
                 progress("Iteration", 0, tsne.ITERATIONS)
