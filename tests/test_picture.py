@@ -179,6 +179,14 @@ def test_the_digit_comes_out_of_a_photo(kind, data_folder):
     assert right >= count - 1
 
 
+@pytest.mark.parametrize("shade", [0.9, 0.5, 0.15])
+@pytest.mark.parametrize("grain", [0, 0.01, 0.02, 0.04])
+def test_an_empty_sheet_or_board_has_no_ink(shade, grain):
+    light = shade * np.linspace(0.7, 1, 800)[None]
+    noisy = (light + np.random.default_rng(0).normal(0, grain, (600, 800))).clip(0, 1)
+    assert inputs.ink(Image.fromarray((noisy * 255).astype(np.uint8))).max() == 0
+
+
 def bomb(width: int, height: int) -> bytes:
     """A PNG of a few bytes that says it has so many pixels."""
 

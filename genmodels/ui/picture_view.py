@@ -402,6 +402,8 @@ def _share(opinions: np.ndarray) -> str:
 
 def _show(image: Tensor, caption: str, width: int = WIDTH) -> None:
     picture = shared.crisp(shared.as_pictures(image[None])[0])
+    # Not a file of Streamlit's: while a search goes on it is gone before a slow browser asks.
+    picture = pictures.content_url(pictures.png(picture), "png")
     st.image(picture, caption, width=width, alt=caption or "Your picture")
 
 
