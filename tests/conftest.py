@@ -32,7 +32,7 @@ WNIDS = (
 def runs_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder that is GENMODELS_RUNS for the test."""
     folder = tmp_path / "runs"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)  # A page that was opened before has made it.
     monkeypatch.setenv("GENMODELS_RUNS", str(folder))
     return folder
 

@@ -1041,6 +1041,9 @@ def test_pages_show_own_pictures_and_live_on_without_them(app, make_run):
     assert sorted(captions) == ["a", "a", "b\\*"]
     app.query_params["view"] = "Nearest training images"
     open_page(app, "evaluate")
+    for task in list(work._tasks.values()):
+        assert task.over.wait(180)
+    app.run()
     assert len(app.image) == 10 and not app.error
     app.segmented_control(key="by").set_value("features").run()
     assert "classifier does not know the pictures" in app.error[0].value.replace("\\", "")
