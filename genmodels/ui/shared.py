@@ -77,7 +77,7 @@ def choose_run(has: str = "", need: str = "", first: str = "") -> Run:
         st.session_state.pop("model", None)
         st.session_state["missed"] = wanted, ids[index]
     else:
-        if wanted in ids and wanted != st.session_state.get("model"):
+        if wanted in ids:
             st.session_state["model"] = wanted
         drop_missing("model", ids, MISSING)
     with st.container(key="model_group"):
