@@ -490,7 +490,9 @@ def test_a_class_is_offered_where_the_model_draws_latents_of_classes(
     expected = shared.as_pictures(weights.load_run(run).sample(64, seed=0, label=7))
     assert seen[-1]["sprite"].tobytes() == pictures.sprite(expected).tobytes()
     open_page(app, "interpolate")
-    assert "Class mean" in app.segmented_control(key="b_from").options
+    # A VAE's are those of its posteriors, of which a run that never trained stores none.
+    ways = app.segmented_control(key="b_from").options
+    assert ("Class mean" in ways) == (recipe_name == "gan-mnist")
     app.segmented_control(key="a_from").set_value("Random").run()
     app.selectbox(key="a_label").set_value("3").run()
     assert not app.exception
