@@ -613,6 +613,15 @@ def test_what_is_missing_from_a_folder_is_told_and_links_are_followed(tmp_path, 
     assert made.left_out == own_pictures.open_set(made.id).left_out
 
 
+def test_a_fault_of_ours_is_not_taken_for_damage(monkeypatch):
+    def fault(*arguments):
+        raise AttributeError("a module is half made")
+
+    monkeypatch.setattr(own_pictures, "fitted", fault)
+    with pytest.raises(AttributeError):
+        own_pictures.from_zip(zipped(many(20)), "cats.zip")
+
+
 def test_copies_and_sets_too_small_to_be_measured_are_told_of():
     same = {f"{number}.png": picture(1) for number in range(40)}
     made = own_pictures.from_zip(zipped(same), "cats.zip")
