@@ -973,7 +973,7 @@ def test_whatever_is_pressed_while_a_zip_is_prepared_the_set_is_made(page, tmp_p
 
     large = {f"{number}.png": picture(number, (1200, 900)) for number in range(60)}
     (tmp_path / "cats.zip").write_bytes(zipped(large).getvalue())
-    places = {"runs": str(runs_folder), "data": "nowhere", "cache": str(tmp_path / "cache")}
+    places = {name: str(tmp_path / name) for name in ("runs", "data", "cache")}
     with serving(
         tmp_path, folders.REPOSITORY / "app.py", {**places, "training": "open"}
     ) as address:
