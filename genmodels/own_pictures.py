@@ -579,6 +579,9 @@ def make(look: Look, progress: Progress | None = None) -> PictureSet:
     with contextlib.suppress(DataError):
         return open_set(set_id)
     look.check()
+    # `fitted` needs it. Imported by several threads at once, modules may be seen half made.
+    from . import data  # noqa: F401
+
     # In the order of the splits, so that nothing need be copied later.
     order = np.random.default_rng(SPLIT_SEED).permutation(look.count)
     entries = [look.entries[place] for place in order]
@@ -641,12 +644,12 @@ def _prepare(pixels: dict[str, np.ndarray], entries: list[Entry], place: int) ->
         if len(content) > PICTURE_BYTES:
             return TOO_LARGE
         whole = open_picture(content, 256)
-        for name, dataset in DATASETS.items():
-            pixels[name][place] = fitted(whole, dataset.shape)
     except UnfitPicture as error:
         return error.reason
-    except Exception:  # On damaged files zipfile and Pillow raise whatever their parts raise.
+    except Exception:  # On damaged files zipfile raises whatever its parts raise.
         return DAMAGED
+    for name, dataset in DATASETS.items():
+        pixels[name][place] = fitted(whole, dataset.shape)
     return ""
 
 

@@ -613,6 +613,15 @@ def test_what_is_missing_from_a_folder_is_told_and_links_are_followed(tmp_path, 
     assert made.left_out == own_pictures.open_set(made.id).left_out
 
 
+def test_a_fault_of_ours_is_not_taken_for_damage(monkeypatch):
+    def fault(*arguments):
+        raise AttributeError("a module is half made")
+
+    monkeypatch.setattr(own_pictures, "fitted", fault)
+    with pytest.raises(AttributeError):
+        own_pictures.from_zip(zipped(many(20)), "cats.zip")
+
+
 def test_copies_and_sets_too_small_to_be_measured_are_told_of():
     same = {f"{number}.png": picture(1) for number in range(40)}
     made = own_pictures.from_zip(zipped(same), "cats.zip")
@@ -964,7 +973,7 @@ def test_whatever_is_pressed_while_a_zip_is_prepared_the_set_is_made(page, tmp_p
 
     large = {f"{number}.png": picture(number, (1200, 900)) for number in range(60)}
     (tmp_path / "cats.zip").write_bytes(zipped(large).getvalue())
-    places = {"runs": str(runs_folder), "data": "nowhere", "cache": str(tmp_path / "cache")}
+    places = {name: str(tmp_path / name) for name in ("runs", "data", "cache")}
     with serving(
         tmp_path, folders.REPOSITORY / "app.py", {**places, "training": "open"}
     ) as address:

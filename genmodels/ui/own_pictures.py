@@ -162,17 +162,21 @@ def _offer(look: Look, disabled: bool) -> None:
             st.error(sentence(error))
             disabled = True
         with st.container(horizontal=True):
-            made = st.button(
+            # A callback, which no other press can interrupt.
+            st.button(
                 "Make this set",
                 type="primary",
                 icon=":material/add_photo_alternate:",
                 disabled=disabled,
+                on_click=_make_in_background,
+                args=(look,),
             )
             st.button("Discard", on_click=work.forget, args=(WORK,))
-    if made:
-        make = partial(_make, look, visitor.key(), is_teacher())
-        work.start(WORK, f"Preparing {look.title}", make, long=True)
-        st.rerun()
+
+
+def _make_in_background(look: Look) -> None:
+    make = partial(_make, look, visitor.key(), is_teacher())
+    work.start(WORK, f"Preparing {look.title}", make, long=True)
 
 
 def _table(columns: dict[str, list]) -> None:
