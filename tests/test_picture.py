@@ -259,10 +259,11 @@ def test_a_drawing_goes_through_a_vae_and_can_be_kept(app):
     assert "**7** (" in texts(app)  # Of the nearest latents.
     app.button(key="keep-b").click().run()
     assert app.session_state["b_from"] == "Kept"
-    kept = genmodels.latent.from_text(app.session_state["b_latent"], 16)
+    kept = genmodels.latent.Kept.read(app.session_state["b_latent"])
+    assert kept.run_id == "vae-mnist"
     model = genmodels.load("vae-mnist")
     image = torch.from_numpy(inputs.like_mnist(inputs.drawn(SEVEN)))
-    torch.testing.assert_close(kept, model.encode(image[None])[0][0], atol=0.01, rtol=0.01)
+    torch.testing.assert_close(kept.z, model.encode(image[None])[0][0], atol=0.01, rtol=0.01)
 
 
 def test_a_search_is_made_shown_and_kept_for_its_picture_and_seed(app):
