@@ -60,12 +60,13 @@ def leave() -> None:
     """After each run of a page. Has Streamlit keep what its widgets hold for the next page: it
     keeps only what was there before the page's last run, and so nothing of an address that was
     opened and left at once."""
-    st.session_state["as it began"] = [
-        binding.param_key
-        for binding, metadata, value in _bound()
-        if value == metadata.deserializer(None)
-    ]
-    get_session_state()._state._compact_state()
+    before = get_session_state()._state._old_state
+    unchosen = []
+    for binding, metadata, value in _bound():
+        before[binding.widget_id] = value
+        if value == metadata.deserializer(None):
+            unchosen.append(binding.param_key)
+    st.session_state["as it began"] = unchosen
 
 
 def opening(name: str, key: str) -> str:

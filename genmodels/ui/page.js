@@ -6,13 +6,13 @@
 {
   const [push, replace] = [history.pushState.bind(history), history.replaceState.bind(history)];
   let leaving = false;
-  let look = null; // what a component keeps in the page's address, of which the server knows nothing
+  let look = history.state?.look ?? null; // what a component keeps with the entry
   addEventListener("click", (event) => {
     const link = event.composedPath().find((node) => node.localName === "a" && node.href);
     if (!link || link.target || event.ctrlKey || event.metaKey || event.shiftKey) return;
     leaving = link.origin === location.origin && link.pathname !== location.pathname;
   }, true);
-  addEventListener("popstate", () => { [leaving, look] = [false, null]; });
+  addEventListener("popstate", (event) => { [leaving, look] = [false, event.state?.look ?? null]; });
   const isHere = (url) => new URL(url, location.href).pathname === location.pathname;
   history.pushState = (state, title, url) => {
     if (isHere(url) && leaving) return;
@@ -21,19 +21,13 @@
     look = null;
     push(state, title, url);
   };
-  history.replaceState = (state, title, url) => {
-    const goal = new URL(url, location.href);
-    if (look !== null && isHere(goal)) {
-      const others = goal.search.slice(1).split("&").filter((part) => part && !part.startsWith("look="));
-      goal.search = [...others, `look=${encodeURIComponent(look)}`].join("&");
-    }
-    replace(state, title, goal.href);
-  };
+  history.replaceState = (state, title, url) => replace(look === null ? state : { ...state, look }, title, url);
+  // Not in the address itself: for each new one a browser asks the server for the page's icon.
   window.genmodelsLook = {
-    read: () => new URLSearchParams(location.search).get("look"),
+    read: () => look ?? new URLSearchParams(location.search).get("look"),
     keep(text) {
       look = text;
-      history.replaceState(history.state, "", location.href);
+      history.replaceState(history.state, "");
     },
   };
 }

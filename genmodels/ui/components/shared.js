@@ -28,7 +28,7 @@ function el(tag, attributes = {}, ...children) {
   return node;
 }
 
-/** Where the handles of the page stand, as its address keeps it; nothing outside the app. */
+/** Where the handles of the page stand, as a link or the browser's history keeps it; see page.js. */
 const readLook = () => window.genmodelsLook?.read() ?? "";
 const keepLook = (text) => window.genmodelsLook?.keep(text);
 
