@@ -175,6 +175,7 @@ def test_a_translated_page_goes_on_working(page, server, way):
     open_page(page, f"{server}/sample", "[role=option]")
     page.evaluate(TRANSLATE, way)
     page.locator("[role=option]").nth(3).click()
+    settled(page)
     page.get_by_test_id("stNumberInputField").fill("12")
     page.keyboard.press("Enter")
     page.wait_for_url("**seed=12**")
