@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
-from scipy import ndimage
 
 from . import own_pictures
 from .errors import GenmodelsError
@@ -96,6 +95,8 @@ def drawn(strokes: Any) -> Floats:
 def ink(picture: Image.Image) -> Floats:
     """Where a picture has ink, float32 [height, width] in [0, 1]: of bright strokes on dark ground
     or dark ones on bright paper, wherever a desk, a shadow or printed lines are beside them."""
+    from scipy import ndimage  # Takes a while, and few pages need it.
+
     picture = picture.convert("L")
     picture.thumbnail((PHOTO, PHOTO))
     if min(picture.size) >= FIELD * 4:  # Else a stroke would be no wider than the filter.
@@ -121,6 +122,8 @@ def ink(picture: Image.Image) -> Floats:
 
 def _digit(raised: Floats) -> Floats:
     """The strokes alone: without what reaches the picture's edge, and without specks."""
+    from scipy import ndimage
+
     parts = np.zeros(raised.shape, np.int32)
     ndimage.label(raised > raised.max() / 2, np.ones((3, 3)), parts)
     sizes = np.bincount(parts.ravel(), raised.ravel())

@@ -64,7 +64,7 @@ def test_curves_are_chosen_saved_and_scrubbed(page, server):
         assert saved.value.suggested_filename == f"vae-mnist-long-loss-log.{ending}"
         assert Path(saved.value.path()).read_bytes().startswith(begin)
     with page.expect_download() as saved:
-        page.get_by_role("button", name="CSV").click()
+        page.get_by_role("button", name="CSV", exact=True).click()
     assert saved.value.suggested_filename == "vae-mnist-long-curves.csv"
 
     # Of two hundred stored pictures those around the slider are loaded, wherever it goes.

@@ -185,6 +185,7 @@ def test_uploads_work_where_it_is_embedded_and_reach_both_apps(secure_page, plac
     app = page.frame_locator("iframe")
     app.get_by_text("Add own pictures").click()
     app.locator("input[type=file]").set_input_files(tmp_path / "cats.zip")
+    app.get_by_role("button", name="Make this set").click(timeout=60_000)
     expect(app.get_by_text("is ready.")).to_be_visible(timeout=60_000)
     assert page.traffic.trouble == []
 

@@ -938,9 +938,11 @@ def test_what_a_browser_showed_before_a_set_was_chosen_comes_too_late(app, monke
     (made,) = own_pictures.list_sets()
     app.selectbox(key="pictures").set_value("MNIST").run()
     assert app.selectbox(key="pictures").value == made.id
+    assert "is ready" in app.success[0].value
     monkeypatch.setattr(view, "SETTLING_SECONDS", 0)
     app.selectbox(key="pictures").set_value("MNIST").run()
     assert app.selectbox(key="pictures").value == "MNIST"
+    assert not app.success  # It told of the other source.
 
 
 def test_preparing_goes_on_and_stops_when_asked(app, monkeypatch):
@@ -985,7 +987,7 @@ def test_whatever_is_pressed_while_a_zip_is_prepared_the_set_is_made(page, tmp_p
         page.get_by_label("Title").fill("while it is prepared")
         page.get_by_label("Title").press("Enter")
         page.get_by_role("button", name="Start training").click()
-        expect(page.get_by_role("combobox", name="Training")).to_be_visible()
+        expect(page.get_by_role("combobox", name="Training")).to_be_visible(timeout=60_000)
         page.get_by_role("link", name="Home").click()
         expect(page.get_by_role("heading", name="Train", exact=True)).to_be_hidden()
         page.go_back()

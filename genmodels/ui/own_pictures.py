@@ -30,7 +30,8 @@ KEY = "pictures"
 SAID = "pictures-said"
 """In the session: an error or a success, and the sentence that tells of it."""
 MADE = "pictures-made"
-"""In the session: the set that was chosen when it was made, what was chosen before, and when."""
+"""In the session: the set that was chosen when it was made, what was chosen before, and since when
+the page shows it; None where it does not yet."""
 SETTLING_SECONDS = 5
 """In which the browser may still send what was chosen before."""
 UPLOADS = "pictures-uploads"
@@ -51,10 +52,10 @@ def choose_pictures(dataset: str, disabled: bool) -> str | None:
     with st.expander("Add own pictures", icon=":material/add_photo_alternate:"):
         _upload(disabled)
     _go_on(disabled)
-    made, before, since = st.session_state.get(MADE, ("", "", 0.0))
-    settling = time.monotonic() - since < SETTLING_SECONDS
-    if made and settling and st.session_state.get(KEY) == before:
-        # A fragment that ran again brought what the browser showed before the set was chosen.
+    made, before, since = st.session_state.get(MADE, ("", None, None))
+    settling = since is None or time.monotonic() - since < SETTLING_SECONDS
+    if made and settling and st.session_state.get(KEY) in (before, None):
+        # A fragment that ran again, or Back, brought what was there before the set was chosen.
         st.session_state[KEY] = made
     title = DATASETS[dataset].title
     offered = [title, *(found.id for found in own_pictures.list_sets())]
@@ -65,11 +66,15 @@ def choose_pictures(dataset: str, disabled: bool) -> str | None:
         chosen = st.selectbox(
             "Learn from", offered, key=KEY, bind="query-params", disabled=disabled
         )
+        if chosen != made and not settling and not st.session_state.get(SAID, (True,))[0]:
+            del st.session_state[SAID]  # Of a set that was left for another source.
         if SAID in st.session_state:
             error, text = st.session_state[SAID]
             (st.error if error else st.success)(text)
         if chosen == title:
             return None
+        if chosen == made and since is None:
+            st.session_state[MADE] = made, before, time.monotonic()
         _show(chosen, dataset, disabled)
     return chosen
 
@@ -140,7 +145,7 @@ def _go_on(disabled: bool) -> None:
         return
     work.forget(WORK)
     if result:
-        st.session_state[MADE] = result.id, st.session_state.get(KEY), time.monotonic()
+        st.session_state[MADE] = result.id, st.session_state.get(KEY), None
         st.session_state[KEY] = result.id
         st.session_state[SAID] = False, plain(f"{result.id} is ready.")
 

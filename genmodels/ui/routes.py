@@ -246,6 +246,7 @@ def _address(path: str) -> str:
 
 
 def _not_found(sentence: str) -> Response:
+    sentence = sentence[:1].upper() + sentence[1:]
     return PlainTextResponse(sentence, 404, headers={"Cache-Control": "no-store"})
 
 

@@ -3,7 +3,7 @@
 export default (component) => show(component, buildArrival);
 
 function buildArrival(place) {
-  const mark = el("div");
+  const mark = el("div", { class: "genmodels-root" });
   mark.style.scrollMarginTop = "5rem"; // Streamlit's bar lies over the top of the page
   place.append(mark);
   let before;
