@@ -21,8 +21,13 @@ REFUSED = "refused"
 """In the session: which button's training was refused, and why."""
 
 
-def start_own(name: str) -> None:
-    """Queues what the form says. A callback: the page is drawn afterwards, with the new run."""
+def start_own() -> None:
+    """Queues what the form says. A callback: the page is drawn afterwards, with the new run.
+
+    It asks the form, as a press may come before the page has been drawn down to its button, which
+    then still has what was given to it for another recipe.
+    """
+    name = st.session_state["recipe"]
     parent = training_view.parent(name)
     recipe, title = recipe_form.chosen(name), st.session_state.get(numbered("title"), "")
     submit("own", name, recipe, title, parent.id if parent else None)
@@ -96,7 +101,8 @@ def impossible(name: str, recipe: Recipe) -> str:
     return ""
 
 
-def reset(name: str) -> None:
+def reset() -> None:
+    name = st.session_state["recipe"]
     training_view.forget_parent()
     recipe_form.fill(name, recipes.named(name))
 
@@ -117,7 +123,7 @@ def show_parent(name: str, recipe: Recipe) -> None:
             + (f"Changed: {plain(words)}." if words else "Change at least one, then start."),
             width="stretch",
         )
-        st.button("Reset to the recipe", on_click=reset, args=(name,), icon=":material/undo:")
+        st.button("Reset to the recipe", on_click=reset, icon=":material/undo:")
     lost = parent.recipe.pictures
     if lost and lost not in {found.id for found in own_pictures.list_sets()}:
         st.warning(plain(f"Its pictures, {lost}, were deleted: choose what to learn from."))
@@ -183,7 +189,6 @@ start_button(
     reason,
     type="primary",
     on_click=start_own,
-    args=(name,),
 )
 
 st.subheader("Break it", anchor=False)

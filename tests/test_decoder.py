@@ -191,7 +191,7 @@ def test_a_decoder_is_served_as_it_is_with_a_tag(server, cache_folder):
 @pytest.mark.parametrize(
     ("run_id", "words"),
     [
-        ("nobody", "there is no run 'nobody'"),
+        ("nobody", "There is no run 'nobody'"),
         ("..", ""),
         ("%2e%2e%2fcheckpoints%2fgan-mnist", ""),
         ("%00", ""),
