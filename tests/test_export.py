@@ -30,7 +30,7 @@ needs_runtime = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory) -> Path:
+def written(tmp_path_factory) -> Path:
     """Every shipped model, and a copy of one whose title means harm; two folders deep."""
     folder = tmp_path_factory.mktemp("export")
     mine = folder / "runs" / "mine"
@@ -44,11 +44,11 @@ def site(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def address(site) -> Iterator[str]:
+def address(written) -> Iterator[str]:
     command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1"]
     process = subprocess.Popen(
         command,
-        cwd=site.parent.parent,
+        cwd=written.parent.parent,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -174,11 +174,11 @@ def test_a_sample_becomes_an_end_of_the_walk_by_keyboard(page, address):
 
 
 @needs_runtime
-def test_a_title_is_text(page, address, site):
+def test_a_title_is_text(page, address, written):
     open_run(page, address, "mine")
     assert page.get_by_role("heading", level=1).text_content() == page.title() == TITLE
     assert page.get_by_role("link", name=TITLE).get_attribute("aria-current") == "page"
-    assert "<script>document" not in (site / "index.html").read_text()
+    assert "<script>document" not in (written / "index.html").read_text()
     assert_quiet(page, address)
 
 
@@ -195,8 +195,8 @@ def test_without_the_decoder_the_stored_pictures_serve(page, address):
 
 
 @needs_runtime
-def test_a_server_that_unpacks_on_the_way_is_no_trouble(page, address, site):
-    graph = gzip.decompress((site / "runs" / "gan-mnist" / "decoder.onnx.gz").read_bytes())
+def test_a_server_that_unpacks_on_the_way_is_no_trouble(page, address, written):
+    graph = gzip.decompress((written / "runs" / "gan-mnist" / "decoder.onnx.gz").read_bytes())
     page.route("**/decoder.onnx.gz*", lambda route: route.fulfill(body=graph))
     page.route("**/plotly.min.js.gz", lambda route: route.fulfill(path=export.routes.PLOTLY))
     open_run(page, address, "gan-mnist")
@@ -207,25 +207,25 @@ def test_a_server_that_unpacks_on_the_way_is_no_trouble(page, address, site):
 
 @needs_runtime
 @pytest.mark.parametrize("run", SHIPPED, ids=lambda run: run.id)
-def test_the_bundle_of_one_model_is_small(site, run):
+def test_the_bundle_of_one_model_is_small(written, run):
     def size(folder: Path) -> int:
         return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
-    shared = size(site) - size(site / "runs")
-    assert size(site / "runs" / run.id) + shared < MOST
+    shared = size(written) - size(written / "runs")
+    assert size(written / "runs" / run.id) + shared < MOST
 
 
 @needs_runtime
-def test_all_that_is_named_is_there(site):
+def test_all_that_is_named_is_there(written):
     """And nothing of it names another place."""
     for run in SHIPPED:
-        text = (site / "runs" / run.id / "run.json").read_text()
+        text = (written / "runs" / run.id / "run.json").read_text()
         named = re.findall(r'"((?:runs|onnxruntime)/[^"?]*|plotly\.[^"]*)', text)
         assert len(set(named)) > len(run.samples())
-        assert not [name for name in named if not (site / name).exists()]
+        assert not [name for name in named if not (written / name).exists()]
         assert "data:" not in text and "http" not in text
         assert json.loads(text)["title"] == run.title
-    assert "://" not in (site / "index.html").read_text()
+    assert "://" not in (written / "index.html").read_text()
 
 
 # What can go wrong

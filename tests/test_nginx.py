@@ -293,8 +293,8 @@ def test_a_proxy_may_take_the_beginning_off_paths(page, stripped):
 def test_an_exported_site_works_as_debian_serves_it(page, tmp_path, monkeypatch):
     """It names no type for .mjs, nor for what else is not in its list, and the folder lies deep."""
     monkeypatch.setenv("GENMODELS_CACHE", str(tmp_path / "cache"))
-    site = tmp_path / "served" / "some where" / "site"
-    assert export.main(["vae-mnist-2d", "--out", str(site)]) == 0
+    written = tmp_path / "served" / "some where" / "site"
+    assert export.main(["vae-mnist-2d", "--out", str(written)]) == 0
     (port,) = free_ports(1)
     (tmp_path / "mime.types").write_bytes(MIME_TYPES.read_bytes())
     rules = f"""

@@ -104,13 +104,13 @@ def test_the_feature_distance_is_of_directions_place_by_place_and_stage_by_stage
 def test_logits_of_ten_thousand_overflow_nowhere():
     large = torch.tensor([[1e4, -1e4]], requires_grad=True)
     images = torch.tensor([[0.0, 1.0]])
-    losses = [
+    values = [
         objectives.reconstruction_error(large, images).mean(),
         objectives.discriminator_loss(-large, large),
         objectives.generator_loss(large),
     ]
-    assert [loss.item() for loss in losses] == [2e4, 1e4, 5e3]
-    for loss in losses:
+    assert [loss.item() for loss in values] == [2e4, 1e4, 5e3]
+    for loss in values:
         (gradient,) = torch.autograd.grad(loss, large)
         assert gradient.isfinite().all()
         assert gradient.any()
