@@ -3,7 +3,7 @@
 import sys
 
 from genmodels import terminal
-from genmodels.command import main
+from genmodels.training.command import main
 
 if __name__ == "__main__":
     terminal.prepare()

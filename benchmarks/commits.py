@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
-from genmodels import data, training
+from genmodels.data import datasets
+from genmodels.training import loop
 
 
 class Commit(NamedTuple):
@@ -37,7 +38,7 @@ class Seen:
 def commits() -> Iterator[Seen]:
     """Notes the commits of the training inside."""
     seen = Seen()
-    commit, store_samples = training.Trainer.commit, training.Trainer.store_samples
+    commit, store_samples = loop.Trainer.commit, loop.Trainer.store_samples
 
     def timed(work: Callable[[], None]) -> None:
         started = time.perf_counter()
@@ -45,14 +46,14 @@ def commits() -> Iterator[Seen]:
         if seen.commits:
             seen.fixed += time.perf_counter() - started
 
-    def commit_and_note(self: training.Trainer, epoch: int, lines: list[dict[str, Any]]) -> None:
+    def commit_and_note(self: loop.Trainer, epoch: int, lines: list[dict[str, Any]]) -> None:
         timed(lambda: commit(self, epoch, lines))
         seen.commits.append(Commit(epoch, time.perf_counter(), resident()))
 
     with (
-        mock.patch.object(training.Trainer, "commit", commit_and_note),
+        mock.patch.object(loop.Trainer, "commit", commit_and_note),
         mock.patch.object(
-            training.Trainer, "store_samples", lambda self: timed(lambda: store_samples(self))
+            loop.Trainer, "store_samples", lambda self: timed(lambda: store_samples(self))
         ),
     ):
         yield seen
@@ -62,13 +63,13 @@ def commits() -> Iterator[Seen]:
 def shortened(part: float) -> Iterator[None]:
     """Trainings inside take the first part (0 to 1) of both splits: an epoch is cut evenly, since
     validating on all images would weigh too much in it."""
-    whole = data.of
+    whole = datasets.of
 
-    def of(*arguments: Any) -> data.Images:
+    def of(*arguments: Any) -> datasets.Images:
         images = whole(*arguments)
         return images if part == 1 else images.first(math.ceil(len(images) * part))
 
-    with mock.patch.object(data, "of", of):
+    with mock.patch.object(datasets, "of", of):
         yield
 
 

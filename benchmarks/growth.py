@@ -13,8 +13,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from genmodels import data, recipes, runs, terminal, training
+from genmodels import recipes, runs, terminal
+from genmodels.data import datasets
 from genmodels.recipes import REPORT, Recipe
+from genmodels.training import loop
 
 from . import results
 from .commits import Seen, commits, shortened
@@ -26,14 +28,14 @@ def train(name: str, recipe: Recipe, part: float) -> tuple[Seen, float]:
     """A training on a part of all images: its commits, and its last epoch's seconds per image."""
     with tempfile.TemporaryDirectory() as folder, commits() as seen, shortened(part):
         with contextlib.redirect_stderr(io.StringIO()):
-            training.fit(name, recipe, Path(folder), device="cpu")
+            loop.fit(name, recipe, Path(folder), device="cpu")
         lines = [line for line in runs.open_run(Path(folder)).metrics() if line["split"] == "train"]
     return seen, 1 / lines[-1]["images_per_second"]
 
 
 def measure(name: str, images: int, rounds: int, epochs: int) -> dict[str, Any]:
     recipe = recipes.named(name)
-    whole = len(data.load(recipe.dataset, "train"))
+    whole = len(datasets.load(recipe.dataset, "train"))
     few = min(images, whole // TIMES)
     two = dataclasses.replace(recipe, epochs=2)
     costs: dict[int, list[float]] = {few: [], few * TIMES: []}

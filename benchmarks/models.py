@@ -16,7 +16,9 @@ from typing import Any
 import torch
 
 import genmodels
-from genmodels import latent, pictures, runs, terminal
+from genmodels import runs, terminal
+from genmodels.data import formats
+from genmodels.latents import geometry
 from genmodels.recipes import LatentRecipe
 
 from . import results
@@ -30,8 +32,8 @@ def measure(run: runs.Run, rounds: int, seconds: float) -> dict[str, Any]:
     network = model.networks.get("decoder") or model.networks["generator"]
     latents = model.sample_latents(COUNT)
     with torch.inference_mode():
-        walk = latent.interpolate(model, latents[0], latents[1], FRAMES)
-    frames = [pictures.enlarge(pictures.to_pil(f), 4) for f in pictures.from_floats(walk.numpy())]
+        walk = geometry.interpolate(model, latents[0], latents[1], FRAMES)
+    frames = [formats.enlarge(formats.to_pil(f), 4) for f in formats.from_floats(walk.numpy())]
 
     @torch.inference_mode()
     def forward() -> torch.Tensor:
@@ -56,7 +58,7 @@ def measure(run: runs.Run, rounds: int, seconds: float) -> dict[str, Any]:
                 lambda: genmodels.load(run.id),
                 lambda: torch.load(file, weights_only=True),
             ),
-            "gif": (lambda: pictures.gif(frames, 0.05), save_plainly),
+            "gif": (lambda: formats.gif(frames, 0.05), save_plainly),
         }
         line: dict[str, Any] = {"run": run.id}
         for name, (ours, bare) in pairs.items():

@@ -14,9 +14,10 @@ import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
-from genmodels import recipes, runs, terminal, training
-from genmodels.devices import choose_device, choose_precision
+from genmodels import recipes, runs, terminal
+from genmodels.models.devices import choose_device, choose_precision
 from genmodels.recipes import Recipe
+from genmodels.training import loop
 
 from . import results
 
@@ -28,7 +29,7 @@ def held_out_loss(name: str, recipe: Recipe, precision: Literal["float32", "bflo
     recipe = dataclasses.replace(recipe, precision=precision)
     with tempfile.TemporaryDirectory() as folder:
         with contextlib.redirect_stderr(io.StringIO()):
-            training.fit(name, recipe, Path(folder), device="cpu")
+            loop.fit(name, recipe, Path(folder), device="cpu")
         lines = runs.open_run(Path(folder)).metrics()
     return next(line["loss"] for line in reversed(lines) if line["split"] == "val")
 

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from genmodels import folders, runs
+from genmodels import paths, runs
 
-FILE = folders.REPOSITORY / "benchmarks" / "results.json"
+FILE = paths.REPOSITORY / "benchmarks" / "results.json"
 
 
 def options(part: str, text: str | None) -> argparse.ArgumentParser:

@@ -17,10 +17,10 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 
-from genmodels import folders
+from genmodels import paths
 from genmodels.ui.visitor import COOKIE
 
-APP = folders.REPOSITORY / "app.py"
+APP = paths.REPOSITORY / "app.py"
 HELLO = "hello"
 
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from genmodels import folders, terminal
-from genmodels.table import between, markdown
+from genmodels import paths, terminal
+from genmodels.export.tables import between, markdown
 
 from . import results
 from .results import text
@@ -237,7 +237,7 @@ def updated(readme: str, found: dict[str, Part]) -> str:
     return readme
 
 
-def main(path: Path = folders.REPOSITORY / "README.md") -> int:
+def main(path: Path = paths.REPOSITORY / "README.md") -> int:
     path.write_text(updated(path.read_text("utf-8"), results.read()), "utf-8")
     return 0
 

@@ -10,8 +10,9 @@ import torch
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
-from genmodels import folders, training
+from genmodels import paths
 from genmodels.recipes import Recipe
+from genmodels.training import loop
 
 WORKERS = (0, 2)
 """Of the DataLoader; what is faster is taken. PyTorch's VAE example has none, its DCGAN two."""
@@ -22,7 +23,7 @@ class Textbook:
 
     def __init__(self, recipe: Recipe, device: torch.device):
         self.recipe, self.device = recipe, device
-        self.model = training.build_to_train(recipe, device).train()
+        self.model = loop.build_to_train(recipe, device).train()
         self.optimizers = {
             name: torch.optim.Adam(network.parameters(), **self.model.optimizer_options(name))
             for name, network in self.model.networks.items()
@@ -71,9 +72,9 @@ class Textbook:
 def images_of(recipe: Recipe) -> datasets.VisionDataset:
     """The training images, opened one by one."""
     if recipe.dataset == "mnist":
-        return datasets.MNIST(folders.data(), train=True, transform=transforms.ToTensor())
+        return datasets.MNIST(paths.data(), train=True, transform=transforms.ToTensor())
     size = recipe.shape[1]
     steps = [transforms.Resize(size), transforms.CenterCrop(size), transforms.ToTensor()]
     return datasets.Imagenette(
-        folders.data(), split="train", size="160px", transform=transforms.Compose(steps)
+        paths.data(), split="train", size="160px", transform=transforms.Compose(steps)
     )

@@ -4,7 +4,7 @@ For each recipe three speeds in images per second, measured in turn (A B C A B C
 
 A  bare: the model's turns, backward and fused Adam on one batch that never changes, in the
    fastest of the precisions and memory formats below, on a GPU as a CUDA graph too;
-B  training: `genmodels.training.fit` on the real data set, from the commit of epoch 0 to the
+B  training: `genmodels.training.loop.fit` on the real data set, from the commit of epoch 0 to the
    end, with batches gathered, metrics, validation, samples and saving;
 C  textbook: the loop of `benchmarks.textbook`, its DataLoader running, nothing validated or saved.
 
@@ -29,12 +29,14 @@ from typing import Any
 
 import torch
 
-from genmodels import data, recipes, runs, terminal, training
-from genmodels.cuda_graph import Recorded
-from genmodels.devices import choose_device, choose_precision
+from genmodels import recipes, runs, terminal
+from genmodels.data import datasets
 from genmodels.errors import GenmodelsError
 from genmodels.models import Model
+from genmodels.models.devices import choose_device, choose_precision
 from genmodels.recipes import REPORT, Recipe
+from genmodels.training import loop
+from genmodels.training.cuda_graph import Recorded
 
 from . import results
 from .commits import commits, shortened
@@ -48,12 +50,12 @@ FORMATS = ("contiguous", "channels_last")
 class Bare:
     """Training steps and nothing else, on one batch."""
 
-    def __init__(self, recipe: Recipe, batch: data.Images, device: torch.device, variant: str):
+    def __init__(self, recipe: Recipe, batch: datasets.Images, device: torch.device, variant: str):
         precision, memory_format, *graph = variant.split(", ")
         self.variant, self.device = variant, device
-        self.model: Model = training.build_to_train(recipe, device).train()
+        self.model: Model = loop.build_to_train(recipe, device).train()
         self.model.compute_type = getattr(torch, precision)
-        self.images = data.to_float(batch.pixels.to(device))
+        self.images = datasets.to_float(batch.pixels.to(device))
         self.labels = batch.labels.to(device)
         if memory_format == "channels_last":
             self.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
@@ -96,7 +98,9 @@ class Bare:
         return len(self.images) * (1 if self.device.type == "cpu" else 50) / passed
 
 
-def fastest_bare(recipe: Recipe, batch: data.Images, device: torch.device, seconds: float) -> Bare:
+def fastest_bare(
+    recipe: Recipe, batch: datasets.Images, device: torch.device, seconds: float
+) -> Bare:
     """The variant whose steps are fastest, each tried for so long."""
     formats = FORMATS if recipe.network != "linear" else FORMATS[:1]
     names = [", ".join(variant) for variant in itertools.product(PRECISIONS, formats)]
@@ -111,7 +115,7 @@ def train(name: str, recipe: Recipe, device: torch.device, part: float) -> tuple
     and the part of its time that it validates."""
     with tempfile.TemporaryDirectory() as folder, commits() as seen, shortened(part):
         with contextlib.redirect_stderr(io.StringIO()):
-            training.fit(name, recipe, Path(folder), device=device.type)  # pyright: ignore[reportArgumentType]
+            loop.fit(name, recipe, Path(folder), device=device.type)  # pyright: ignore[reportArgumentType]
         run, seconds = runs.open_run(Path(folder)), seen.seconds(part)
         lines = (line for line in run.metrics() if line["split"] == "val" and line["epoch"] > 0)
         return run.status().images_seen / seconds, sum(line["seconds"] for line in lines) / seconds
@@ -119,7 +123,7 @@ def train(name: str, recipe: Recipe, device: torch.device, part: float) -> tuple
 
 def measure(name: str, device: torch.device, seconds: float, rounds: int) -> dict[str, Any]:
     recipe = recipes.named(name)
-    whole = data.load(recipe.dataset, "train")
+    whole = datasets.load(recipe.dataset, "train")
     bare = fastest_bare(recipe, whole.first(recipe.batch_size), device, seconds / 8)
     textbook = Textbook(recipe, device)
     textbook.choose_workers(seconds / 8)

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from .errors import GenmodelsError
 
 if TYPE_CHECKING:
+    from genmodels.latents.geometry import interpolate
+    from genmodels.models.weights import load
+
     from . import evaluation
-    from .latent import interpolate
-    from .weights import load
 
 __all__ = ["GenmodelsError", "evaluation", "interpolate", "load"]
 

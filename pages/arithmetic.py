@@ -3,7 +3,8 @@
 import streamlit as st
 import torch
 
-from genmodels import latent, pictures, posteriors
+from genmodels.data import formats
+from genmodels.latents import geometry, posteriors
 from genmodels.ui import components, shared
 from genmodels.ui.endpoints import choose_latents, keep_buttons
 from genmodels.ui.shell import plain
@@ -30,13 +31,13 @@ result = a - b + c
 
 with torch.inference_mode():
     frames = shared.as_pictures(
-        model.decode(latent.between(a, a + FARTHEST * (c - b), FRAMES, "linear"))
+        model.decode(geometry.between(a, a + FARTHEST * (c - b), FRAMES, "linear"))
     )
     last = shared.as_pictures(model.decode(result[None]))[0]
 stage, side = st.columns(2, gap="large")
 with stage:
     components.player(
-        sprite=pictures.sprite(frames),
+        sprite=formats.sprite(frames),
         count=FRAMES,
         height=frames.shape[1],
         width=frames.shape[2],
@@ -76,11 +77,11 @@ if means:
                 alt=f"The mean of the class {name}",
                 width=84,
             )
-film = [pictures.enlarge(pictures.to_pil(frame), max(1, 224 // len(frame))) for frame in frames]
+film = [formats.enlarge(formats.to_pil(frame), max(1, 224 // len(frame))) for frame in frames]
 name = f"{run.id}-arithmetic"
 shared.downloads(
-    ("A - B + C as PNG", f"{name}.png", lambda: pictures.png(shared.crisp(last))),
-    ("Way as GIF", f"{name}.gif", lambda: pictures.gif(film + film[-2:0:-1], 0.06)),
+    ("A - B + C as PNG", f"{name}.png", lambda: formats.png(shared.crisp(last))),
+    ("Way as GIF", f"{name}.gif", lambda: formats.gif(film + film[-2:0:-1], 0.06)),
     (
         "Latents as CSV",
         f"{name}.csv",

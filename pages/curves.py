@@ -3,8 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from genmodels import figures
-from genmodels.ui import curves_view, settings_view, shared
+from genmodels.ui import curves_view, figures, settings_view, shared
 
 shared.heading(
     "Learning curves",

@@ -3,9 +3,9 @@
 import streamlit as st
 import torch
 
-from genmodels import figures, pictures
-from genmodels.latent import Kept
-from genmodels.ui import address, components, dimensions_view, shared
+from genmodels.data import formats
+from genmodels.latents.geometry import Kept
+from genmodels.ui import address, components, dimensions_view, figures, shared
 from genmodels.ui.endpoints import choose_latents, keep_buttons, read
 
 FEW = 12
@@ -72,7 +72,7 @@ components.traversals(
         for row, dimension in zip(rows, dimensions, strict=True)
     ],
     latent=current.tolist(),
-    picture=pictures.to_pil(picture),
+    picture=formats.to_pil(picture),
     label=f"{run.title}: the latent as it is",
     note=note,
     on_move=move,
@@ -90,8 +90,8 @@ st.plotly_chart(
 )
 name = f"{run.id}-dimensions"
 shared.downloads(
-    ("Picture as PNG", f"{run.id}-picture.png", lambda: pictures.png(shared.crisp(picture))),
-    ("Rows as PNG", f"{name}.png", lambda: pictures.png(dimensions_view.sheet(rows, dimensions))),
+    ("Picture as PNG", f"{run.id}-picture.png", lambda: formats.png(shared.crisp(picture))),
+    ("Rows as PNG", f"{name}.png", lambda: formats.png(dimensions_view.sheet(rows, dimensions))),
     (f"{names[0]} as GIF", f"{name}-{names[0]}.gif", lambda: dimensions_view.film(rows[0])),
     ("Numbers as CSV", f"{name}.csv", lambda: dimensions_view.table(current, carried)),
 )

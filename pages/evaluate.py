@@ -4,9 +4,10 @@ from statistics import median
 
 import streamlit as st
 
-from genmodels import evaluation, figures, pictures
+from genmodels import evaluation
+from genmodels.data import formats
 from genmodels.runs import Run
-from genmodels.ui import shared
+from genmodels.ui import figures, shared
 from genmodels.ui.evaluation_view import (
     MEANINGS,
     NOT_COMPUTED,
@@ -149,9 +150,9 @@ def show_nearest(run: Run) -> None:
         pairs = list(zip(found.samples, found.training, found.distances, strict=False))
         with st.container(horizontal=True):
             for sample, training, distance in pairs:
-                pair = pictures.sprite(pictures.stack([sample, training]), 2)
+                pair = formats.sprite(formats.stack([sample, training]), 2)
                 st.image(
-                    pictures.enlarge(pair, max(1, 96 // sample.shape[0])),
+                    formats.enlarge(pair, max(1, 96 // sample.shape[0])),
                     caption=f"{distance:.2f}",
                     width=192,
                     alt=f"A sample and the nearest training image, {distance:.2f} apart",

@@ -3,13 +3,14 @@
 import streamlit as st
 from torch import inference_mode
 
-from genmodels import figures, latent, pictures
-from genmodels.ui import components, routes, shared
+from genmodels.data import formats
+from genmodels.latents import geometry
+from genmodels.ui import components, figures, routes, shared
 from genmodels.ui.endpoints import choose_latents
 
 FRAMES = 61
 STRIP = 10
-PATHS: dict[str, latent.Path] = {"Straight line": "linear", "Great circle": "spherical"}
+PATHS: dict[str, geometry.Path] = {"Straight line": "linear", "Great circle": "spherical"}
 
 shared.heading(
     "Interpolate",
@@ -36,11 +37,11 @@ with controls:
 # The report walked from a 2 to an 8.
 start, end = choose_latents(run, model, places, {"a": (2, 2), "b": (8, 8)})
 with inference_mode():
-    frames = shared.as_pictures(model.decode(latent.between(start, end, FRAMES, path)))
-    strip = shared.as_pictures(latent.interpolate(model, start, end, STRIP, path))
+    frames = shared.as_pictures(model.decode(geometry.between(start, end, FRAMES, path)))
+    strip = shared.as_pictures(geometry.interpolate(model, start, end, STRIP, path))
 with stage:
     components.player(
-        sprite=pictures.sprite(frames),
+        sprite=formats.sprite(frames),
         count=FRAMES,
         height=frames.shape[1],
         width=frames.shape[2],
@@ -55,13 +56,13 @@ with stage:
     shared.tell_who_decodes()
 st.markdown(f"**The walk in {STRIP} steps**")
 factor = max(1, 96 // frames.shape[1])
-row = pictures.enlarge(pictures.sprite(strip, STRIP), factor)
+row = formats.enlarge(formats.sprite(strip, STRIP), factor)
 st.image(row, width="stretch", alt=f"{STRIP} pictures from A to B, left to right")
-movie = [pictures.enlarge(pictures.to_pil(frame), factor * 2) for frame in frames]
+movie = [formats.enlarge(formats.to_pil(frame), factor * 2) for frame in frames]
 name = f"{run.id}-interpolation-{path}"
 shared.downloads(
-    ("Strip as PNG", f"{name}.png", lambda: pictures.png(row)),
-    ("Walk as GIF", f"{name}.gif", lambda: pictures.gif(movie + movie[-2:0:-1], 0.05)),
+    ("Strip as PNG", f"{name}.png", lambda: formats.png(row)),
+    ("Walk as GIF", f"{name}.gif", lambda: formats.gif(movie + movie[-2:0:-1], 0.05)),
     ("Latents as CSV", f"{name}.csv", lambda: shared.latents_csv({"A": start, "B": end})),
 )
 if hasattr(model, "discriminate"):
@@ -69,7 +70,7 @@ if hasattr(model, "discriminate"):
     title, words = shared.opinion_of(run)
     st.markdown(f"{words} Does it fall between A and B?")
     with inference_mode():
-        scores = model.discriminate(model.decode(latent.between(start, end, FRAMES, path)))
+        scores = model.discriminate(model.decode(geometry.between(start, end, FRAMES, path)))
     st.plotly_chart(
         figures.along(scores.tolist(), title),
         key="scores",

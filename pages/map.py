@@ -4,11 +4,11 @@ from functools import partial
 
 import streamlit as st
 
-from genmodels import figures, posteriors, tsne
-from genmodels.latent import LatentError
-from genmodels.posteriors import Stored
+from genmodels.latents import posteriors, tsne
+from genmodels.latents.geometry import LatentError
+from genmodels.latents.posteriors import Stored
 from genmodels.runs import Run
-from genmodels.ui import address, components, endpoints, map_view, routes, shared, shell
+from genmodels.ui import address, components, endpoints, figures, map_view, routes, shared, shell
 from genmodels.ui.map_view import Map
 
 TSNE = """

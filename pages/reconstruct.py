@@ -5,7 +5,8 @@ import random
 import streamlit as st
 import torch
 
-from genmodels import data, objectives, pictures
+from genmodels.data import datasets, formats
+from genmodels.models import losses
 from genmodels.ui import shared
 from genmodels.ui.shell import plain
 
@@ -36,7 +37,7 @@ else:
         on_click=lambda: st.session_state.update(first=random.randrange(last + 1)),
         width="stretch",
     )
-    originals = data.to_float(images.pixels[first : first + SHOWN])
+    originals = datasets.to_float(images.pixels[first : first + SHOWN])
     numbers = list(range(first, first + len(originals)))
     names = [images.classes[label] for label in images.labels[first : first + SHOWN]]
     source, kind = "Test images, which the model never saw", "test-images"
@@ -46,7 +47,7 @@ with torch.inference_mode():
     decoded = model.decode(mean)
     errors = (decoded - originals).square().mean((1, 2, 3))
     difference = (decoded - originals).abs()
-    kl = objectives.kl_divergence(mean, log_variance).mean().item()
+    kl = losses.kl_divergence(mean, log_variance).mean().item()
 triples = torch.stack([originals, decoded, difference], 1)
 with shown:
     st.markdown(
@@ -55,10 +56,10 @@ with shown:
     )
     with st.container(horizontal=True):
         for index, (name, triple) in enumerate(zip(names, triples, strict=True)):
-            column = pictures.sprite(shared.as_pictures(triple), columns=1, gap=2)
+            column = formats.sprite(shared.as_pictures(triple), columns=1, gap=2)
             error = f"error {errors[index]:.4f}"
             st.image(
-                pictures.enlarge(column, max(1, 112 // triple.shape[-1])),
+                formats.enlarge(column, max(1, 112 // triple.shape[-1])),
                 caption=f"{plain(name)}, {error}",
                 alt=f"{name}: original, reconstruction and difference, mean squared {error}",
                 width=112,
@@ -67,10 +68,10 @@ with shown:
         f"Mean of these {len(originals)}: squared error {errors.mean():.4f}, "
         f"KL divergence {kl:.1f} nats for {model.latent_dim} latent numbers."
     )
-whole = pictures.sprite(shared.as_pictures(triples.flatten(0, 1)), columns=3, gap=2)
+whole = formats.sprite(shared.as_pictures(triples.flatten(0, 1)), columns=3, gap=2)
 name = f"{run.id}-{kind}-{numbers[0]}-to-{numbers[-1]}"
 shared.downloads(
-    ("PNG", f"{name}-reconstructions.png", lambda: pictures.png(whole)),
+    ("PNG", f"{name}-reconstructions.png", lambda: formats.png(whole)),
     (
         "Posteriors as CSV",
         f"{name}-posteriors.csv",

@@ -5,7 +5,7 @@ import re
 
 import streamlit as st
 
-from genmodels import pictures
+from genmodels.data import formats
 from genmodels.ui import address, components, shared
 from genmodels.ui.endpoints import keep_buttons
 
@@ -40,7 +40,7 @@ columns[3].container(key="seed_group").button(
 
 model = shared.model_of(run)
 images = shared.as_pictures(model.sample(count, seed, spread, label))
-sprite = pictures.sprite(images)
+sprite = formats.sprite(images)
 grid, side = stage.columns([3, 1])
 with grid:
     start = address.opening("picture", "grid")
@@ -58,11 +58,11 @@ with grid:
     of_class = "" if label is None else f"-class-{label}"
     name = f"{run.id}{of_class}-seed-{seed}-spread-{spread:g}"
     shared.downloads(
-        ("PNG", f"{name}.png", lambda: pictures.png(pictures.enlarge(sprite, factor))),
+        ("PNG", f"{name}.png", lambda: formats.png(formats.enlarge(sprite, factor))),
         (
             "ZIP of single pictures",
             f"{name}.zip",
-            lambda: shared.zipped((pictures.to_pil(image) for image in images), name),
+            lambda: shared.zipped((formats.to_pil(image) for image in images), name),
         ),
     )
 with side:

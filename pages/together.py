@@ -3,14 +3,15 @@
 import streamlit as st
 import torch
 
-from genmodels import latent, pictures
+from genmodels.data import formats
+from genmodels.latents import geometry
 from genmodels.ui import components, curves_view, shared
 from genmodels.ui.shell import PageEnd, plain
 
 MOST = 4
 FRAMES = 31
 SHOWN = 16
-PATHS: dict[str, latent.Path] = {"Straight line": "linear", "Great circle": "spherical"}
+PATHS: dict[str, geometry.Path] = {"Straight line": "linear", "Great circle": "spherical"}
 VIEWS = ("Samples", "Walk", "Epochs")
 
 shared.heading(
@@ -73,18 +74,18 @@ for column, run in zip(stage.columns(len(shown)), shown, strict=True):
         st.caption(f"`{run.id}` · {model.latent_dim} latent numbers")
         if view == "Samples":
             images = shared.as_pictures(model.sample(SHOWN, seed, spread))
-            sheet = pictures.sprite(images)
-            sheet = pictures.enlarge(sheet, max(1, 448 // sheet.height))
+            sheet = formats.sprite(images)
+            sheet = formats.enlarge(sheet, max(1, 448 // sheet.height))
             alt = f"{SHOWN} samples of {run.title}, seed {seed}"
             st.image(sheet, width="stretch", alt=alt)
             name = f"{run.id}-seed-{seed}-spread-{spread:g}"
-            shared.downloads(("PNG", f"{name}.png", pictures.png(sheet)))
+            shared.downloads(("PNG", f"{name}.png", formats.png(sheet)))
             continue
         start, end = (model.sample_latents(1, number)[0] for number in (seed, other))
         with torch.inference_mode():
-            frames = shared.as_pictures(model.decode(latent.between(start, end, FRAMES, path)))
+            frames = shared.as_pictures(model.decode(geometry.between(start, end, FRAMES, path)))
         components.player(
-            sprite=pictures.sprite(frames),
+            sprite=formats.sprite(frames),
             count=FRAMES,
             height=frames.shape[1],
             width=frames.shape[2],
@@ -99,6 +100,6 @@ for column, run in zip(stage.columns(len(shown)), shown, strict=True):
             (
                 "GIF",
                 f"{run.id}-{path}-seed-{seed}-to-{other}.gif",
-                lambda film=film: pictures.gif(film, 0.1),
+                lambda film=film: formats.gif(film, 0.1),
             ),
         )

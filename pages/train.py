@@ -4,15 +4,16 @@ import dataclasses
 
 import streamlit as st
 
-from genmodels import jobs, own_pictures, recipes
+from genmodels import jobs, recipes
+from genmodels.data import own_pictures
 from genmodels.errors import GenmodelsError
 from genmodels.recipes import Recipe
+from genmodels.recipes.broken import VARIATIONS, Variation
 from genmodels.runs import Run
 from genmodels.ui import components, recipe_form, settings_view, shared, training_view, visitor
 from genmodels.ui.own_pictures import choose_pictures
 from genmodels.ui.permission import ask_teacher, is_teacher, may_compute, why_not
 from genmodels.ui.shell import plain, sentence
-from genmodels.variations import VARIATIONS, Variation
 
 STARTS = "starts"
 """In the session: how many trainings were started. It is part of the keys of the widgets that begin

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from genmodels import folders
+from genmodels import paths
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
@@ -34,7 +34,7 @@ def serving(folder: Path, script: Path, places: dict[str, str], *options: str) -
     command += ["--server.fileWatcherType=none", *options]
     environment = {key: text for key, text in os.environ.items() if "GENMODELS" not in key}
     environment |= {f"GENMODELS_{name.upper()}": text for name, text in places.items()}
-    environment["PYTHONPATH"] = str(folders.REPOSITORY)
+    environment["PYTHONPATH"] = str(paths.REPOSITORY)
     with (folder / "log.txt").open("w") as log:
         process = subprocess.Popen(
             command, cwd=script.parent, env=environment, stdout=log, stderr=subprocess.STDOUT

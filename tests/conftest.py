@@ -121,8 +121,8 @@ def make_run(runs_folder: Path) -> Callable[..., runs.Run]:
     """Makes a run of fresh networks: `make_run("first", "gan-mnist", latent_dim=8)`."""
 
     def make(run_id: str, recipe_name: str = "vae-mnist", **changes) -> runs.Run:
-        from genmodels import provenance, weights
-        from genmodels.models import build
+        from genmodels.models import build, weights
+        from genmodels.training import provenance
 
         recipe: Recipe = dataclasses.replace(recipes.named(recipe_name), **changes)
         model = build(recipe)

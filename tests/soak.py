@@ -28,7 +28,8 @@ from soak_place import PATIENCE, Place, eventually, own_runs
 from streamlit.proto.Alert_pb2 import Alert
 
 from benchmarks.server import join
-from genmodels import data, jobs, recipes
+from genmodels import jobs, recipes
+from genmodels.data import datasets
 from genmodels.errors import GenmodelsError
 from genmodels.recipes import Recipe
 from genmodels.runs import Run
@@ -201,7 +202,7 @@ def main(arguments: list[str]) -> int:
         acts.pop(Soak.look_with_a_browser, None)
     with tempfile.TemporaryDirectory(prefix="soak-", ignore_cleanup_errors=True) as folder:
         place = Path(folder)
-        if not data.available("mnist"):
+        if not datasets.available("mnist"):
             print("GENMODELS_DATA has no MNIST here: made-up digits stand in for it", flush=True)
             write_mnist(place / "data", train=4000, val=500)
             os.environ["GENMODELS_DATA"] = str(place / "data")

@@ -14,7 +14,8 @@ from typing import Any
 
 import psutil
 
-from genmodels import folders, jobs, runs, weights
+from genmodels import jobs, paths, runs
+from genmodels.models import weights
 from genmodels.runs import Damaged, Run
 
 PATIENCE = 300
@@ -42,7 +43,7 @@ class Place:
 
     def start(self) -> None:
         """The app as a person serves it."""
-        command = [sys.executable, "-m", "streamlit", "run", str(folders.REPOSITORY / "app.py")]
+        command = [sys.executable, "-m", "streamlit", "run", str(paths.REPOSITORY / "app.py")]
         command += [f"--server.port={self.address.rsplit(':', 1)[1]}", "--server.headless=true"]
         command += ["--server.address=127.0.0.1", "--server.fileWatcherType=none"]
         with self.log.open("ab") as file:
@@ -59,7 +60,7 @@ class Place:
         found = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                mine = process.environ().get("GENMODELS_RUNS") == str(folders.runs())
+                mine = process.environ().get("GENMODELS_RUNS") == str(paths.runs())
                 if mine and process.pid != os.getpid() and what in " ".join(process.cmdline()):
                     found.append(process)
         return found
@@ -144,7 +145,7 @@ def own_runs() -> list[Run]:
 
 
 def logs() -> list[Path]:
-    return sorted((folders.cache() / "logs").glob("*.log"))
+    return sorted((paths.cache() / "logs").glob("*.log"))
 
 
 def age(path: Path) -> float:

@@ -2,8 +2,9 @@ import dataclasses
 
 import pytest
 
-from genmodels import ablation, folders, recipes, runs, training
+from genmodels import paths, recipes, runs
 from genmodels.errors import RecipeError
+from genmodels.training import ablation, loop
 
 
 def entry(metric: str, value: float) -> dict:
@@ -43,7 +44,7 @@ def test_an_unknown_ladder_is_told_in_a_sentence(capsys):
 
 
 def test_a_step_is_kept_without_its_weights(make_run, monkeypatch, tmp_path):
-    monkeypatch.setattr(folders, "ABLATIONS", tmp_path)
+    monkeypatch.setattr(paths, "ABLATIONS", tmp_path)
     first = ablation.trials("vae-mnist")[0].recipe
     run = make_run("step", "vae-mnist", **dataclasses.asdict(first))
     (run.path / "samples").mkdir()
@@ -72,7 +73,7 @@ def test_kept_steps_are_in_no_gallery(runs_folder):
 
 
 def test_seeds_are_told_by_their_mean_and_how_far_they_are_apart(make_run, monkeypatch, tmp_path):
-    monkeypatch.setattr(folders, "ABLATIONS", tmp_path)
+    monkeypatch.setattr(paths, "ABLATIONS", tmp_path)
     trials = ablation.trials("seeds")
     assert [trial.recipe.seed for trial in trials] == [0, 0, 1, 1, 2, 2]
     for number, trial in enumerate(trials, 1):
@@ -90,7 +91,7 @@ def test_seeds_are_told_by_their_mean_and_how_far_they_are_apart(make_run, monke
 def test_a_run_of_another_recipe_is_neither_taken_nor_touched(
     make_run, monkeypatch, tmp_path, capsys
 ):
-    monkeypatch.setattr(folders, "ABLATIONS", tmp_path)
+    monkeypatch.setattr(paths, "ABLATIONS", tmp_path)
     run = make_run("ablation-vae-mnist-1", "vae-mnist", seed=7)
     assert ablation.main(["vae-mnist"]) == 2
     assert "ablation-vae-mnist-1 is of another recipe" in capsys.readouterr().err
@@ -98,14 +99,14 @@ def test_a_run_of_another_recipe_is_neither_taken_nor_touched(
 
 
 def test_a_training_that_was_interrupted_goes_on(make_run, monkeypatch, tmp_path):
-    monkeypatch.setattr(folders, "ABLATIONS", tmp_path)
+    monkeypatch.setattr(paths, "ABLATIONS", tmp_path)
     begun = []
 
     def fit(name, recipe, folder, resume, title):
         begun.append((name, recipe, folder.name, resume))
         raise RecipeError("enough seen")
 
-    monkeypatch.setattr(training, "fit", fit)
+    monkeypatch.setattr(loop, "fit", fit)
     step = ablation.trials("vae-mnist")[0].recipe
     for resume in (False, True):
         assert ablation.main(["vae-mnist"]) == 2

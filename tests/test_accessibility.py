@@ -6,10 +6,10 @@ The browser says nothing meanwhile: each page does with what its content securit
 import pytest
 from browser import serving
 
-from genmodels import folders
+from genmodels import paths
 from genmodels.ui import navigation
 
-AXE = folders.REPOSITORY / "node_modules" / "axe-core" / "axe.min.js"
+AXE = paths.REPOSITORY / "node_modules" / "axe-core" / "axe.min.js"
 PAGES = ["" if name == "home" else name for _, name, *_ in navigation.PAGES]
 RUN = """() => axe.run(document, {
     runOnly: ["wcag2a", "wcag2aa", "wcag21aa"], resultTypes: ["violations"],
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.skipif(not AXE.exists(), reason="needs axe-core: npm ci
 def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("accessibility")
     places = {name: str(folder / name) for name in ("runs", "cache", "data")}
-    with serving(folder, folders.REPOSITORY / "app.py", {**places, "training": "open"}) as address:
+    with serving(folder, paths.REPOSITORY / "app.py", {**places, "training": "open"}) as address:
         yield address
 
 

@@ -6,8 +6,8 @@ import pytest
 from browser import Traffic, drag, open_page, pixels, serving
 
 import genmodels
-from genmodels import folders, runs
-from genmodels.latent import Kept
+from genmodels import paths, runs
+from genmodels.latents.geometry import Kept
 from genmodels.ui import navigation
 
 PAGES = ["" if name == "home" else name for _, name, *_ in navigation.PAGES]
@@ -18,7 +18,7 @@ def server(tmp_path_factory):
     """The app on the shipped checkpoints, with no data set."""
     folder = tmp_path_factory.mktemp("app")
     places = {name: str(folder / name) for name in ("runs", "cache", "data")}
-    with serving(folder, folders.REPOSITORY / "app.py", places) as address:
+    with serving(folder, paths.REPOSITORY / "app.py", places) as address:
         yield address
 
 
@@ -94,7 +94,7 @@ def training_server(tmp_path_factory, data_folder):
     folder = tmp_path_factory.mktemp("training")
     places = {"runs": str(folder / "runs"), "cache": str(folder / "cache")}
     places |= {"data": str(data_folder), "training": "open"}
-    with serving(folder, folders.REPOSITORY / "app.py", places) as address:
+    with serving(folder, paths.REPOSITORY / "app.py", places) as address:
         yield address
 
 

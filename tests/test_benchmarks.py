@@ -7,9 +7,9 @@ import sys
 import pytest
 
 from benchmarks import results, table
-from genmodels import folders
+from genmodels import paths
 
-README = (folders.REPOSITORY / "README.md").read_text()
+README = (paths.REPOSITORY / "README.md").read_text()
 
 
 def test_the_readme_has_the_figures_that_were_measured():
@@ -56,6 +56,6 @@ def test_the_app_starts_without_what_only_some_pages_need():
     )
     command = [sys.executable, "-c", script]
     found = subprocess.run(
-        command, cwd=folders.REPOSITORY, capture_output=True, text=True, check=True
+        command, cwd=paths.REPOSITORY, capture_output=True, text=True, check=True
     )
     assert found.stdout.split() == []

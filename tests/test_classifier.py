@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from genmodels import data, folders, recipes, runs, training, weights
+from genmodels import paths, recipes, runs
+from genmodels.data import datasets
 from genmodels.errors import RecipeError
-from genmodels.models import build
+from genmodels.models import build, weights
 from genmodels.models.classifier import SHIFT, Classifier, augment
-from genmodels.progress import Stopped
 from genmodels.recipes import RECIPES, ClassifierRecipe
+from genmodels.training import loop
+from genmodels.training.progress import Stopped
 
 
 def small(**changes) -> ClassifierRecipe:
@@ -92,7 +94,7 @@ class TestAugment:
 
 def test_learns_digits_of_a_font(synthetic_data: Path, tmp_path: Path):
     recipe = small(epochs=10, learning_rate=0.01)
-    training.fit("classifier-mnist", recipe, tmp_path / "run", data_folder=synthetic_data)
+    loop.fit("classifier-mnist", recipe, tmp_path / "run", data_folder=synthetic_data)
     model = weights.load(tmp_path / "run")
     lines = runs.open_run(tmp_path / "run").metrics()
     accuracy = {line["epoch"]: line["accuracy"] for line in lines if line["split"] == "val"}
@@ -107,7 +109,7 @@ def test_resumed_is_the_training_never_interrupted(
     recipe = small(epochs=3)
 
     def fit(name: str, resume: bool = False) -> None:
-        training.fit(
+        loop.fit(
             "classifier-mnist",
             recipe,
             tmp_path / name,
@@ -116,15 +118,15 @@ def test_resumed_is_the_training_never_interrupted(
             resume=resume,
         )
 
-    def stop_in_the_second(trainer: training.Trainer) -> None:
+    def stop_in_the_second(trainer: loop.Trainer) -> None:
         if trainer.images_seen > 320 + 64:
             raise Stopped("enough")
         set_rates(trainer)
 
     fit("whole")
-    set_rates = training.Trainer.set_learning_rates
+    set_rates = loop.Trainer.set_learning_rates
     with monkeypatch.context() as patch, pytest.raises(Stopped):
-        patch.setattr(training.Trainer, "set_learning_rates", stop_in_the_second)
+        patch.setattr(loop.Trainer, "set_learning_rates", stop_in_the_second)
         fit("broken")
     fit("broken", resume=True)
     files = [tmp_path / name / "classifier.safetensors" for name in ("whole", "broken")]
@@ -136,11 +138,11 @@ def test_resumed_is_the_training_never_interrupted(
 def test_the_shipped_classifiers_are_right_often_enough(
     data_folder: Path, cache_folder: Path, dataset: str, least: float
 ):
-    model = weights.load(folders.CHECKPOINTS / f"classifier-{dataset}")
-    val = data.load(dataset, "val", data_folder)
+    model = weights.load(paths.CHECKPOINTS / f"classifier-{dataset}")
+    val = datasets.load(dataset, "val", data_folder)
     right = 0
-    for part in data.batches(len(val), 128):
+    for part in datasets.batches(len(val), 128):
         with torch.inference_mode():
-            named = model.classify(data.to_float(val.pixels[part])).argmax(1)
+            named = model.classify(datasets.to_float(val.pixels[part])).argmax(1)
         right += (named == val.labels[part]).sum().item()
     assert right / len(val) >= least

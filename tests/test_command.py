@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from genmodels import folders, recipes, runs
-from genmodels.command import main
+from genmodels import paths, recipes, runs
 from genmodels.recipes import RECIPES
+from genmodels.training.command import main
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +69,7 @@ def test_a_device_that_is_not_there_is_told_in_one_line(capsys, runs_folder):
 def test_train_py_itself_ends_with_two_and_one_line():
     command = [sys.executable, "train.py", "vae-cifar"]
     ended = subprocess.run(
-        command, cwd=folders.REPOSITORY, capture_output=True, text=True, check=False
+        command, cwd=paths.REPOSITORY, capture_output=True, text=True, check=False
     )
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.startswith("train.py: there is no recipe 'vae-cifar'")
@@ -77,7 +77,7 @@ def test_train_py_itself_ends_with_two_and_one_line():
 
 
 def test_the_id_of_a_shipped_run_is_taken(capsys, runs_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(folders, "CHECKPOINTS", tmp_path / "checkpoints")
+    monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path / "checkpoints")
     (tmp_path / "checkpoints" / "vae-mnist").mkdir(parents=True)
     arguments = ["vae-mnist", "--run-dir", str(runs_folder / "vae-mnist")]
     assert "vae-mnist is the id of a shipped run" in complaint(arguments, capsys)

@@ -13,7 +13,8 @@ from browser import drag, open_page, pixels, serving
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from genmodels import pictures, recipes, runs
+from genmodels import recipes, runs
+from genmodels.data import formats
 
 SEEN = (0, 64, 1000, 60_000, 120_000, 180_000)
 
@@ -83,7 +84,7 @@ def workplace(tmp_path_factory) -> Path:
     runs.write_json(run / "recipe.json", info)
     for index, seen in enumerate(SEEN):
         grey = Image.new("L", (224, 224), 40 * index + 20)
-        (run / "samples" / f"{seen:09d}.webp").write_bytes(pictures.webp(grey))
+        (run / "samples" / f"{seen:09d}.webp").write_bytes(formats.webp(grey))
     return folder
 
 

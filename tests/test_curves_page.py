@@ -11,8 +11,9 @@ from PIL import Image
 from playwright.sync_api import expect
 from streamlit.testing.v1 import AppTest
 
-from genmodels import figures, folders, pictures, runs
-from genmodels.ui import curves_view, navigation, shell
+from genmodels import paths, runs
+from genmodels.data import formats
+from genmodels.ui import curves_view, figures, navigation, shell
 
 MOMENTS = 201
 DRAWN = """canvas => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height)
@@ -23,14 +24,14 @@ DRAWN = """canvas => canvas.getContext("2d").getImageData(0, 0, canvas.width, ca
 def server(tmp_path, make_run) -> Iterator[str]:
     """The app with a run of many stored samples."""
     run = make_run("long")
-    sheet = pictures.webp(Image.new("L", (224, 224), 90))
+    sheet = formats.webp(Image.new("L", (224, 224), 90))
     (run.path / "samples").mkdir(exist_ok=True)
     for epoch in range(MOMENTS):
         (run.path / "samples" / f"{epoch * 100:09d}.webp").write_bytes(sheet)
     lines = [line(epoch, 100.0 / (1 + epoch)) for epoch in range(MOMENTS)]
     runs.append_metrics(run.path, lines)
     places = {"runs": str(run.path.parent), "data": "nowhere", "cache": str(tmp_path / "cache")}
-    with serving(tmp_path, folders.REPOSITORY / "app.py", places) as address:
+    with serving(tmp_path, paths.REPOSITORY / "app.py", places) as address:
         yield address
 
 
@@ -90,7 +91,7 @@ def test_a_page_without_curves_ends_with_its_lesson_link(monkeypatch, tmp_path):
     app.query_params["runs"] = ""
     for shipped in (True, False):
         if not shipped:
-            monkeypatch.setattr(folders, "CHECKPOINTS", tmp_path / "none")
+            monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path / "none")
         app.switch_page(str(shell.page("curves"))).run()
         assert not app.exception and len(app.info) == 1
         assert app.button(key="lesson-link").label == "Lesson link"

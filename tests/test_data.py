@@ -11,8 +11,10 @@ import torchvision
 from conftest import WNIDS, write_idx, write_imagenette, write_mnist
 from PIL import Image
 
-from genmodels import data, provenance, runs
+from genmodels import runs
+from genmodels.data import datasets
 from genmodels.errors import DataError
+from genmodels.training import provenance
 
 
 @pytest.fixture
@@ -46,9 +48,9 @@ def jpegs(folder: Path, split: str) -> list[tuple[Path, int]]:
 
 def test_mnist_is_read_as_its_files_say(synthetic_data):
     raw = synthetic_data / "MNIST" / "raw"
-    parts: list[tuple[data.Split, str, int]] = [("train", "train", 320), ("val", "t10k", 80)]
+    parts: list[tuple[datasets.Split, str, int]] = [("train", "train", 320), ("val", "t10k", 80)]
     for split, part, count in parts:
-        images = data.load("mnist", split, synthetic_data)
+        images = datasets.load("mnist", split, synthetic_data)
         pixels = np.frombuffer((raw / f"{part}-images-idx3-ubyte").read_bytes()[16:], np.uint8)
         labels = np.frombuffer((raw / f"{part}-labels-idx1-ubyte").read_bytes()[8:], np.uint8)
         assert (images.pixels.dtype, images.labels.dtype) == (torch.uint8, torch.int64)
@@ -59,7 +61,7 @@ def test_mnist_is_read_as_its_files_say(synthetic_data):
 
 def test_imagenette_of_all_sizes_and_of_grey_becomes_rgb_of_64(synthetic_data, cache_folder):
     files = jpegs(synthetic_data, "train")
-    images = data.load("imagenette", "train", synthetic_data)
+    images = datasets.load("imagenette", "train", synthetic_data)
     assert (images.pixels.dtype, images.pixels.shape) == (torch.uint8, (100, 3, 64, 64))
     assert images.labels.tolist() == [label for _, label in files]
     grey = 0
@@ -71,12 +73,16 @@ def test_imagenette_of_all_sizes_and_of_grey_becomes_rgb_of_64(synthetic_data, c
 
 def test_imagenette_is_prepared_once_and_read_again_from_the_cache(synthetic_data, cache_folder):
     told = []
-    first = data.load("imagenette", "val", synthetic_data, lambda *progress: told.append(progress))
+    first = datasets.load(
+        "imagenette", "val", synthetic_data, lambda *progress: told.append(progress)
+    )
     assert told[-1] == ("Preparing Imagenette (val)", 30, 30)
     (cached,) = (cache_folder / "data").iterdir()
     made = cached.stat().st_mtime_ns
     told.clear()
-    again = data.load("imagenette", "val", synthetic_data, lambda *progress: told.append(progress))
+    again = datasets.load(
+        "imagenette", "val", synthetic_data, lambda *progress: told.append(progress)
+    )
     assert told == []
     assert cached.stat().st_mtime_ns == made
     assert torch.equal(first.pixels, again.pixels)
@@ -86,7 +92,7 @@ def test_imagenette_is_prepared_once_and_read_again_from_the_cache(synthetic_dat
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "a pixel", "a folder's worth of junk"])
 def test_a_damaged_cache_is_made_again(damage, synthetic_data, cache_folder):
-    whole = data.load("imagenette", "val", synthetic_data)
+    whole = datasets.load("imagenette", "val", synthetic_data)
     (cached,) = (cache_folder / "data").iterdir()
     content = bytearray(cached.read_bytes())
     if damage == "empty":
@@ -98,11 +104,11 @@ def test_a_damaged_cache_is_made_again(damage, synthetic_data, cache_folder):
     else:
         content = bytearray(b"junk" * 1000)
     cached.write_bytes(content)
-    again = data.load("imagenette", "val", synthetic_data)
+    again = datasets.load("imagenette", "val", synthetic_data)
     assert torch.equal(again.pixels, whole.pixels)
     assert again.fingerprint == whole.fingerprint
     told = []
-    data.load("imagenette", "val", synthetic_data, lambda *progress: told.append(progress))
+    datasets.load("imagenette", "val", synthetic_data, lambda *progress: told.append(progress))
     assert told == []
 
 
@@ -113,38 +119,38 @@ def test_the_data_folder_may_be_read_only(synthetic_data, cache_folder, tmp_path
         path.chmod(0o555 if path.is_dir() else 0o444)
     before = snapshot(folder)
     for dataset in ("mnist", "imagenette"):
-        assert len(data.load(dataset, "val", folder)) > 0
+        assert len(datasets.load(dataset, "val", folder)) > 0
     assert snapshot(folder) == before  # Root may write all the same, and must not.
     for path in [folder, *folder.rglob("*")]:
         path.chmod(0o755)
 
 
 def test_the_fingerprint_changes_with_a_pixel_a_label_and_the_limit(synthetic_data, tmp_path):
-    images = data.load("mnist", "val", synthetic_data)
-    assert data.load("mnist", "val", synthetic_data).fingerprint == images.fingerprint
-    assert data.load("mnist", "train", synthetic_data).fingerprint != images.fingerprint
+    images = datasets.load("mnist", "val", synthetic_data)
+    assert datasets.load("mnist", "val", synthetic_data).fingerprint == images.fingerprint
+    assert datasets.load("mnist", "train", synthetic_data).fingerprint != images.fingerprint
     pixels, labels = images.pixels[:, 0].numpy().copy(), images.labels.numpy().astype(np.uint8)
     raw = tmp_path / "MNIST" / "raw"
     shutil.copytree(synthetic_data, tmp_path, dirs_exist_ok=True)
     prints = {images.fingerprint, images.first(10).fingerprint, images.first(11).fingerprint}
     pixels[40, 14, 14] ^= 1
     write_idx(raw / "t10k-images-idx3-ubyte", pixels)
-    prints.add(data.load("mnist", "val", tmp_path).fingerprint)
+    prints.add(datasets.load("mnist", "val", tmp_path).fingerprint)
     pixels[40, 14, 14] ^= 1
     labels[0] = (labels[0] + 1) % 10
     write_idx(raw / "t10k-images-idx3-ubyte", pixels)
     write_idx(raw / "t10k-labels-idx1-ubyte", labels)
-    prints.add(data.load("mnist", "val", tmp_path).fingerprint)
+    prints.add(datasets.load("mnist", "val", tmp_path).fingerprint)
     assert len(prints) == 5
 
 
 def test_a_limit_draws_images_of_all_classes_by_a_seed_and_says_so(synthetic_data):
-    images = data.load("imagenette", "train", synthetic_data)  # Stored class by class.
+    images = datasets.load("imagenette", "train", synthetic_data)  # Stored class by class.
     few = images.first(20)
     assert few.labels.bincount().tolist() == [2] * 10
     assert few.classes == images.classes
     assert few.source == f"{images.source}, 20 drawn over the classes by seed 0"
-    assert few.fingerprint == data.fingerprint(few.pixels, few.labels)
+    assert few.fingerprint == datasets.fingerprint(few.pixels, few.labels)
     assert images.first(20).fingerprint == few.fingerprint
     assert len({images.first(20, seed).fingerprint for seed in range(5)}) == 5
     # Pixels and labels stay together, no image comes twice, fewer are a part of more.
@@ -161,7 +167,7 @@ def test_a_limit_draws_images_of_all_classes_by_a_seed_and_says_so(synthetic_dat
 def test_a_draw_keeps_the_shares_of_the_classes_and_leaves_out_none():
     labels = torch.tensor([0] * 900 + [1] * 90 + [2] * 10)
     pixels = torch.arange(1000).view(-1, 1, 1, 1).to(torch.uint8)
-    images = data.Images(pixels, labels, "", "made here", ("many", "some", "few"))
+    images = datasets.Images(pixels, labels, "", "made here", ("many", "some", "few"))
     assert images.first(3).labels.bincount().tolist() == [1, 1, 1]
     assert images.first(100).labels.bincount().tolist() == [90, 9, 1]
     assert images.first(999).labels.bincount().sum() == 999
@@ -169,22 +175,22 @@ def test_a_draw_keeps_the_shares_of_the_classes_and_leaves_out_none():
 
 def test_what_a_run_learns_from_is_what_it_recorded(synthetic_data, make_run):
     """Runs of before there was a draw took the first images."""
-    whole = data.load("mnist", "train", synthetic_data)
+    whole = datasets.load("mnist", "train", synthetic_data)
     run = make_run("run", train_limit=7, seed=3)
-    drawn = data.learnt_from(run, synthetic_data)
+    drawn = datasets.learnt_from(run, synthetic_data)
     assert drawn.fingerprint == whole.first(7, seed=3).fingerprint
     source = f"{whole.source}, the first 7"
     origin = {"images": 7, "fingerprint": "0" * 64, "source": source}
     runs.change_info(run.path, data={"train": origin})
-    before = data.learnt_from(runs.open_run(run.path), synthetic_data)
+    before = datasets.learnt_from(runs.open_run(run.path), synthetic_data)
     assert torch.equal(before.pixels, whole.pixels[:7])
     assert torch.equal(before.labels, whole.labels[:7])
     assert before.source == source
     runs.change_info(run.path, data={"train": provenance.of_images(drawn)})
-    again = data.learnt_from(runs.open_run(run.path), synthetic_data)
+    again = datasets.learnt_from(runs.open_run(run.path), synthetic_data)
     assert again.fingerprint == drawn.fingerprint
     for limit in (None, 320, 5000):
-        every = data.learnt_from(make_run(f"run-{limit}", train_limit=limit), synthetic_data)
+        every = datasets.learnt_from(make_run(f"run-{limit}", train_limit=limit), synthetic_data)
         assert every.fingerprint == whole.fingerprint
 
 
@@ -195,20 +201,20 @@ def test_missing_data_without_a_network_name_the_folder_and_both_ways(
     folder = tmp_path / "data"
     for _ in range(2):  # What a failed download leaves behind changes nothing.
         with pytest.raises(DataError) as caught:
-            data.load(dataset, "train", folder)
+            datasets.load(dataset, "train", folder)
         sentence = str(caught.value)
         assert f"is not in {folder} and could not be downloaded" in sentence
         assert "connect to the network and try again, or copy" in sentence
         assert "\n" not in sentence
-        assert not data.available(dataset, folder)
+        assert not datasets.available(dataset, folder)
 
 
 def test_a_data_folder_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "data").touch()
     with pytest.raises(DataError, match="data is a file; name the folder"):
-        data.load("mnist", "train", tmp_path / "data")
+        datasets.load("mnist", "train", tmp_path / "data")
     with pytest.raises(DataError, match="copy the four idx files"):
-        data.load("mnist", "train", tmp_path / "data" / "below")
+        datasets.load("mnist", "train", tmp_path / "data" / "below")
 
 
 def as_kept(raw: Path, how: str) -> None:
@@ -233,10 +239,10 @@ def as_kept(raw: Path, how: str) -> None:
 @pytest.mark.parametrize("how", ["gz", "dots", "folders", "beside", "dotted gz"])
 def test_mnist_is_read_however_its_files_are_kept(how, no_network, tmp_path):
     write_mnist(tmp_path, train=30, val=20)
-    expected = data.load("mnist", "val", tmp_path)
+    expected = datasets.load("mnist", "val", tmp_path)
     as_kept(tmp_path / "MNIST" / "raw", how)
-    assert data.available("mnist", tmp_path)
-    images = data.load("mnist", "val", tmp_path)
+    assert datasets.available("mnist", tmp_path)
+    images = datasets.load("mnist", "val", tmp_path)
     assert torch.equal(images.pixels, expected.pixels)
     assert images.fingerprint == expected.fingerprint
 
@@ -283,9 +289,9 @@ def downloads(monkeypatch, tmp_path):
         shutil.copytree(source / "imagenette2-160", Path(root) / "imagenette2-160")
         went.append(Path(root))
 
-    imagenette._WNID_TO_CLASS = data.datasets.Imagenette._WNID_TO_CLASS  # type: ignore
-    monkeypatch.setattr(data.datasets, "MNIST", mnist)
-    monkeypatch.setattr(data.datasets, "Imagenette", imagenette)
+    imagenette._WNID_TO_CLASS = datasets.datasets.Imagenette._WNID_TO_CLASS  # type: ignore
+    monkeypatch.setattr(datasets.datasets, "MNIST", mnist)
+    monkeypatch.setattr(datasets.datasets, "Imagenette", imagenette)
     return went
 
 
@@ -304,13 +310,13 @@ def test_what_a_cut_download_left_does_not_block_the_next(
 ):
     folder = tmp_path / "data"
     left_behind(folder, dataset, what)
-    assert not data.available(dataset, folder)
-    images = data.load(dataset, "train", folder)
+    assert not datasets.available(dataset, folder)
+    images = datasets.load(dataset, "train", folder)
     assert len(images) == (30 if dataset == "mnist" else 20)
     assert len(downloads) == 1 and downloads[0] != folder
     assert not downloads[0].exists()
-    assert data.available(dataset, folder)
-    data.load(dataset, "val", folder)
+    assert datasets.available(dataset, folder)
+    datasets.load(dataset, "val", folder)
     assert len(downloads) == 1
 
 
@@ -321,7 +327,7 @@ def test_files_of_another_data_set_are_not_completed_with_those_of_mnist(downloa
     (raw / "t10k-labels-idx1-ubyte").unlink()
     before = snapshot(raw)
     with pytest.raises(DataError, match="is another data set's than MNIST's"):
-        data.load("mnist", "train", folder)
+        datasets.load("mnist", "train", folder)
     assert snapshot(raw) == before
 
 
@@ -341,7 +347,7 @@ def test_the_cause_of_a_failed_download_is_told(error, words, dataset, monkeypat
     monkeypatch.setattr(torchvision.datasets.mnist, "download_and_extract_archive", fail)
     monkeypatch.setattr(torchvision.datasets.imagenette, "download_and_extract_archive", fail)
     with pytest.raises(DataError, match=words) as caught:
-        data.load(dataset, "train", tmp_path)
+        datasets.load(dataset, "train", tmp_path)
     assert "\n" not in str(caught.value)
     assert not [path for path in tmp_path.rglob("*") if path.is_dir()]
 
@@ -350,7 +356,7 @@ def test_an_incomplete_mnist_names_what_is_missing(no_network, tmp_path):
     write_mnist(tmp_path, train=30, val=20)
     (tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte").unlink()
     with pytest.raises(DataError, match="lacks whole files train-images-idx3-ubyte and"):
-        data.load("mnist", "val", tmp_path)
+        datasets.load("mnist", "val", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -370,7 +376,7 @@ def test_what_systems_put_into_imagenette_is_left_out(junk, cache_folder, tmp_pa
     path = tmp_path / "imagenette2-160" / junk
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(b"junk")
-    images = data.load("imagenette", "train", tmp_path)
+    images = datasets.load("imagenette", "train", tmp_path)
     assert images.labels.bincount().tolist() == [2] * 10
 
 
@@ -381,7 +387,7 @@ def test_linked_folders_of_imagenette_are_read_and_unreadable_ones_told(
     folder = tmp_path / "imagenette2-160" / "train" / WNIDS[3]
     folder.rename(tmp_path / "elsewhere")
     folder.symlink_to(tmp_path / "elsewhere")
-    assert len(data.load("imagenette", "train", tmp_path)) == 20
+    assert len(datasets.load("imagenette", "train", tmp_path)) == 20
     scan = os.scandir
 
     def scandir(path):
@@ -391,16 +397,16 @@ def test_linked_folders_of_imagenette_are_read_and_unreadable_ones_told(
 
     monkeypatch.setattr(os, "scandir", scandir)
     with pytest.raises(DataError, match=f"Permission denied.*{WNIDS[3]}"):
-        data.load("imagenette", "train", tmp_path)
+        datasets.load("imagenette", "train", tmp_path)
 
 
 def test_images_that_are_missing_from_imagenette_are_told(cache_folder, tmp_path, caplog):
     write_imagenette(tmp_path, train=2, val=1)
-    images = data.load("imagenette", "train", tmp_path)
+    images = datasets.load("imagenette", "train", tmp_path)
     assert images.source.endswith("20 of 9,469 images")
     assert "Imagenette is not complete, 20 of 9,469 images" in caplog.text
     caplog.clear()
-    assert data.load("imagenette", "train", tmp_path).source == images.source
+    assert datasets.load("imagenette", "train", tmp_path).source == images.source
     assert "20 of 9,469" in caplog.text
 
 
@@ -423,7 +429,7 @@ def test_an_incomplete_mnist_is_told_in_a_sentence(damage, no_network, tmp_path)
     else:
         write_idx(images, np.zeros((30, 32, 32), np.uint8))
     with pytest.raises(DataError) as caught:
-        data.load("mnist", "train", tmp_path)
+        datasets.load("mnist", "train", tmp_path)
     assert str(raw) in str(caught.value)
     assert "copy the four idx files" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -443,7 +449,7 @@ def test_an_incomplete_imagenette_is_told_in_a_sentence(damage, cache_folder, tm
     else:
         (root / "val" / "n00000000").mkdir()
     with pytest.raises(DataError) as caught:
-        data.load("imagenette", "val", tmp_path)
+        datasets.load("imagenette", "val", tmp_path)
     assert f"{root} holds no complete Imagenette" in str(caught.value)
     assert "copy the folders train and val" in str(caught.value)
     assert not list(cache_folder.rglob("*.safetensors"))
@@ -456,13 +462,13 @@ def test_a_damaged_jpeg_is_named(damage, cache_folder, tmp_path):
     content = path.read_bytes()
     path.write_bytes({"cut": content[: len(content) // 2], "text": b"JPEG", "empty": b""}[damage])
     with pytest.raises(DataError, match=f"{path} is damaged"):
-        data.load("imagenette", "val", tmp_path)
+        datasets.load("imagenette", "val", tmp_path)
     assert not list(cache_folder.rglob("*.safetensors"))
 
 
 def test_floats_are_the_bytes_over_255():
     pixels = torch.arange(256, dtype=torch.uint8)
-    floats = data.to_float(pixels)
+    floats = datasets.to_float(pixels)
     assert floats.dtype == torch.float32
     assert torch.equal(floats, torch.arange(256) / 255)
     assert pixels[255] == 255
@@ -470,13 +476,13 @@ def test_floats_are_the_bytes_over_255():
 
 @pytest.mark.parametrize(("count", "size"), [(10, 3), (9, 3), (2, 5), (1, 1)])
 def test_batches_cover_everything_once(count, size):
-    parts = [list(range(count))[part] for part in data.batches(count, size)]
+    parts = [list(range(count))[part] for part in datasets.batches(count, size)]
     assert [number for part in parts for number in part] == list(range(count))
     assert all(len(part) == size for part in parts[:-1])
 
 
 def test_the_real_mnist_is_the_original(data_folder):
-    train, val = (data.load("mnist", split, data_folder) for split in ("train", "val"))
+    train, val = (datasets.load("mnist", split, data_folder) for split in ("train", "val"))
     assert (len(train), len(val)) == (60_000, 10_000)
     # Published: mean and standard deviation of the training pixels, first labels.
     pixels = train.pixels.double() / 255
@@ -487,7 +493,7 @@ def test_the_real_mnist_is_the_original(data_folder):
 
 def test_the_real_imagenette_has_all_its_images(data_folder):
     """Through the repository's own cache, which this fills if need be."""
-    images = data.load("imagenette", "val", data_folder)
+    images = datasets.load("imagenette", "val", data_folder)
     assert images.pixels.shape == (3925, 3, 64, 64)
     files = jpegs(data_folder, "val")
     assert images.labels.tolist() == [label for _, label in files]

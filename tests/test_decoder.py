@@ -14,14 +14,18 @@ import torch
 from browser import serving
 from streamlit.testing.v1 import AppTest
 
-from genmodels import folders, latent, onnx_export, pictures, posteriors, runs, weights
+from genmodels import paths, runs
+from genmodels.data import formats
 from genmodels.errors import RunError
-from genmodels.onnx_export import decoder_file
+from genmodels.export import onnx_files
+from genmodels.export.onnx_files import decoder_file
+from genmodels.latents import geometry, posteriors
+from genmodels.models import weights
 from genmodels.runs import Run
 from genmodels.ui import components, navigation, routes, runtime, shell
 
 SHIPPED = [run for run in runs.list_runs() if isinstance(run, Run)]
-SHIPPED = [run for run in SHIPPED if run.path.parent == folders.CHECKPOINTS]
+SHIPPED = [run for run in SHIPPED if run.path.parent == paths.CHECKPOINTS]
 SHIPPED = [run for run in SHIPPED if hasattr(run.recipe, "latent_dim")]
 
 
@@ -72,7 +76,7 @@ def test_half_precision_weights_make_half_a_file_and_others_keep_theirs(cache_fo
 def test_the_file_does_not_say_where_it_was_made(cache_folder, make_run):
     content = decoder_file(make_run("first", "gan-mnist", latent_dim=2)).read_bytes()
     assert b".py" not in content
-    assert str(folders.REPOSITORY).encode() not in content
+    assert str(paths.REPOSITORY).encode() not in content
 
 
 def test_a_file_is_made_once_and_anew_for_other_weights(cache_folder, make_run, monkeypatch):
@@ -129,13 +133,13 @@ def test_runs_without_a_decoder_or_weights_are_refused(cache_folder, make_run):
 
 
 def count_exports(monkeypatch) -> list[int]:
-    made, export = [], onnx_export._export
+    made, export = [], onnx_files._export
 
     def counted(model):
         made.append(1)
         return export(model)
 
-    monkeypatch.setattr(onnx_export, "_export", counted)
+    monkeypatch.setattr(onnx_files, "_export", counted)
     return made
 
 
@@ -157,7 +161,7 @@ def server(tmp_path_factory) -> Iterator[str]:
     )
     damaged = folder / "runs" / "damaged"
     damaged.mkdir(parents=True)
-    shipped = folders.CHECKPOINTS / "gan-mnist"
+    shipped = paths.CHECKPOINTS / "gan-mnist"
     for name in ("recipe.json", "discriminator.safetensors"):
         (damaged / name).write_bytes((shipped / name).read_bytes())
     (damaged / "generator.safetensors").write_bytes(b"nothing")
@@ -237,11 +241,11 @@ def test_addresses_hold_from_every_page_and_below_every_path(server):
 
 
 def test_the_image_and_the_lock_hold_the_runtime_at_its_version_and_no_registry():
-    dockerfile = (folders.REPOSITORY / "Dockerfile").read_text()
+    dockerfile = (paths.REPOSITORY / "Dockerfile").read_text()
     for name in ("package.json", *(f"dist/{name}" for name, _ in runtime.FILES.values())):
         assert f"node_modules/onnxruntime-web/{name} " in dockerfile
-    wanted = json.loads((folders.REPOSITORY / "package.json").read_text())["dependencies"]
-    lock = (folders.REPOSITORY / "package-lock.json").read_text()
+    wanted = json.loads((paths.REPOSITORY / "package.json").read_text())["dependencies"]
+    lock = (paths.REPOSITORY / "package-lock.json").read_text()
     locked = json.loads(lock)["packages"]["node_modules/onnxruntime-web"]
     assert wanted == {"onnxruntime-web": locked["version"]}
     assert "http" not in lock and "integrity" in locked
@@ -291,7 +295,7 @@ def open_decoder(page, server) -> Open:
 def test_the_browser_draws_what_torch_draws(page, open_decoder, run):
     model = weights.load_run(run)
     latents = model.sample_latents(8, seed=3)
-    expected = pictures.from_floats(model.decode(latents).numpy()).astype(int)
+    expected = formats.from_floats(model.decode(latents).numpy()).astype(int)
     open_decoder(run.id)
     shown = page.evaluate(
         """async latents => {
@@ -430,7 +434,7 @@ def test_failures_are_told_in_a_sentence(page, open_decoder, part, answer, words
 def app(tmp_path_factory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("pages")
     places = {name: str(folder / name) for name in ("runs", "cache", "data")}
-    with serving(folder, folders.REPOSITORY / "app.py", places) as address:
+    with serving(folder, paths.REPOSITORY / "app.py", places) as address:
         yield address
 
 
@@ -447,7 +451,7 @@ def drawn(page, selector: str, size: int) -> np.ndarray:
 def decoded(run_id: str, chosen: torch.Tensor) -> np.ndarray:
     with torch.no_grad():
         image = weights.load_run(runs.find(run_id)).decode(chosen[None])
-    return pictures.from_floats(image.numpy())[0].astype(int)
+    return formats.from_floats(image.numpy())[0].astype(int)
 
 
 @needs_runtime
@@ -464,7 +468,7 @@ def test_the_slider_decodes_the_very_place_under_the_handle(page, app, path):
     assert page.traffic.total() == before
     model = weights.load_run(runs.find("gan-mnist"))
     start, end = (model.sample_latents(1, seed)[0] for seed in (2, 8))
-    expected = decoded("gan-mnist", latent.between(start, end, 601, path)[333])
+    expected = decoded("gan-mnist", geometry.between(start, end, 601, path)[333])
     assert abs(drawn(page, ".genmodels-frame", 28)[..., :1] - expected).max() <= 2
     slider.focus()
     page.keyboard.press("ArrowRight")  # By frames.
@@ -499,7 +503,7 @@ def test_the_map_decodes_the_very_place_and_sliders_lead_beyond_the_plane(page, 
     run = runs.find("vae-mnist")
     stored = posteriors.stored(run)
     assert stored
-    plane = latent.principal_plane(stored.means)
+    plane = geometry.principal_plane(stored.means)
     here = plane.latents(torch.tensor([[x, y]]))[0]
     assert abs(drawn(page, large, 28)[..., :1] - decoded(run.id, here)).max() <= 2
 
@@ -509,7 +513,7 @@ def test_the_map_decodes_the_very_place_and_sliders_lead_beyond_the_plane(page, 
     box = page.locator(".genmodels-plane").bounding_box()
     page.mouse.move(box["x"] + 31, box["y"] + 78)
     x, y = place_shown(page)
-    components, deviations = latent.principal_components(stored.means)
+    components, deviations = geometry.principal_components(stored.means)
     moved = plane.latents(torch.tensor([[x, y]]))[0] + 3 * deviations[2] * components[2]
     assert abs(drawn(page, large, 28)[..., :1] - decoded(run.id, moved)).max() <= 2
     assert page.traffic.total() == before

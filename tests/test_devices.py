@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from genmodels import devices, folders
+from genmodels import paths
+from genmodels.models import devices
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ models.build(recipes.named("gan-mnist"))
 print(torch.get_num_threads())
 """
     said = subprocess.check_output(
-        [sys.executable, "-c", script], cwd=folders.REPOSITORY, encoding="utf-8"
+        [sys.executable, "-c", script], cwd=paths.REPOSITORY, encoding="utf-8"
     )
     assert int(said) == threads
 
@@ -74,7 +75,7 @@ print(devices.quota())
 """
         said = subprocess.check_output(
             [sys.executable, "-c", script],
-            cwd=folders.REPOSITORY,
+            cwd=paths.REPOSITORY,
             env=os.environ | {"OMP_NUM_THREADS": "2"},
             encoding="utf-8",
         )

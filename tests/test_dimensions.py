@@ -11,8 +11,9 @@ from browser import open_page, pixels, serving
 from streamlit.testing.v1 import AppTest
 
 import genmodels
-from genmodels import folders, latent
-from genmodels.latent import Kept
+from genmodels import paths
+from genmodels.latents import geometry
+from genmodels.latents.geometry import Kept
 from genmodels.models.prior import ClassPrior
 from genmodels.ui import dimensions_view, navigation, shared, shell
 
@@ -23,7 +24,7 @@ def described(latent_dim: int = 3, **parts: Any) -> Any:
 
 
 def test_quantiles_take_equal_steps_of_probability_and_have_zero_in_the_middle():
-    values = latent.quantiles(described(), 21)
+    values = geometry.quantiles(described(), 21)
     assert values.shape == (21, 3)
     values = values[:, 1]
     assert values[10] == pytest.approx(0, abs=1e-6)
@@ -41,7 +42,7 @@ def test_as_many_draws_of_a_prior_of_classes_lie_below_its_quantiles(scaled):
         prior.means.copy_(torch.randn(3, 2, 4) * 3)
         prior.scales.copy_(torch.randn(3, 2, 4, 4).tril())
         prior.weights.copy_(torch.tensor([[0.9, 0.1], [0.5, 0.5], [1.0, 0.0]]))
-    values = latent.quantiles(described(4, prior=prior), 5, 0.1)
+    values = geometry.quantiles(described(4, prior=prior), 5, 0.1)
     labels, choice = torch.randint(3, (20_000,)), torch.rand(20_000)
     with torch.no_grad():
         draws = prior(torch.randn(20_000, 4), labels, choice)
@@ -52,7 +53,7 @@ def test_as_many_draws_of_a_prior_of_classes_lie_below_its_quantiles(scaled):
 
 def test_a_traversal_changes_one_number_alone():
     start = torch.tensor([1.0, 2.0, 3.0])
-    walk = latent.traversal(start, 1, torch.tensor([-1.0, 0.5]))
+    walk = geometry.traversal(start, 1, torch.tensor([-1.0, 0.5]))
     assert walk.tolist() == [[1.0, -1.0, 3.0], [1.0, 0.5, 3.0]]
     assert start.tolist() == [1.0, 2.0, 3.0]
 
@@ -64,7 +65,7 @@ def test_picture_change_is_that_of_a_linear_decoder_and_zero_where_it_ignores():
     decoder = described(decode=lambda z: (z @ weight.T).view(-1, 1, 2, 2))
     told = []
     latents = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
-    change = latent.picture_change(decoder, latents, lambda *words: told.append(words))
+    change = geometry.picture_change(decoder, latents, lambda *words: told.append(words))
     way = 2 * 1.2815516  # Φ⁻¹(0.9)
     expected = [0.25 * way * math.sqrt(2 / 4), 0, 0.5 * way * math.sqrt(1 / 4)]
     torch.testing.assert_close(change, torch.tensor(expected))
@@ -77,7 +78,7 @@ def test_rows_are_what_the_model_decodes_with_one_number_changed(make_run):
     start = model.sample_latents(1, seed=1)[0]
     made = dimensions_view.rows(run, model, start, [3, 0, 5, 1, 4])
     changed = start.clone()
-    changed[4] = latent.quantiles(model, 21)[6, 4]
+    changed[4] = geometry.quantiles(model, 21)[6, 4]
     with torch.inference_mode():
         expected = shared.as_pictures(model.decode(changed[None]))[0]
     difference = made[4].frames[6].astype(int) - expected
@@ -87,7 +88,7 @@ def test_rows_are_what_the_model_decodes_with_one_number_changed(make_run):
 
 def test_a_handle_stands_where_the_latent_is():
     what = dimensions_view.Carried(torch.ones(3), torch.zeros(3, dtype=torch.bool), "kl", "")
-    values = latent.quantiles(described(), 21)[:, 0].tolist()
+    values = geometry.quantiles(described(), 21)[:, 0].tolist()
     row = dimensions_view.Row(torch.zeros(21, 1, 1, 1).byte().numpy(), "", values)
     start = torch.tensor([0.0, 9.0, values[4]])
     places = [dimensions_view.traversal(row, start, i, what)["position"] for i in range(3)]
@@ -179,7 +180,7 @@ def test_nonsense_in_the_address_is_a_sentence(app, make_run, z, words):
 def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("dimensions")
     places = {name: str(folder / name) for name in ("runs", "cache", "data")}
-    with serving(folder, folders.REPOSITORY / "app.py", places) as address:
+    with serving(folder, paths.REPOSITORY / "app.py", places) as address:
         yield address
 
 

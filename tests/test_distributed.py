@@ -16,12 +16,13 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
-from genmodels import distributed, folders, noise, objectives, recipes, runs, training, weights
-from genmodels.command import main
+from genmodels import paths, recipes, runs
 from genmodels.errors import RecipeError
-from genmodels.models import build
+from genmodels.models import build, losses, random_numbers, weights
 from genmodels.recipes import RECIPES, Recipe
 from genmodels.runs import Run
+from genmodels.training import loop, processes
+from genmodels.training.command import main
 
 TIMES = ("seconds", "images_per_second", "other_seconds")
 
@@ -39,7 +40,7 @@ def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     command += ["--nproc-per-node", "2", "train.py", *arguments, "--device", "cpu"]
     with subprocess.Popen(
         command,
-        cwd=folders.REPOSITORY,
+        cwd=paths.REPOSITORY,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -156,7 +157,7 @@ def test_every_recipe_gives_two_processes_what_one_has_with_twice_the_batch(
     weights, R1 and pairs of fakes, and the calibrated variance, are of the whole batch."""
     script = tmp_path / "trains_all.py"
     script.write_text(TRAINS_ALL, "utf-8")
-    places = os.pathsep.join([str(folders.REPOSITORY), str(Path(__file__).parent)])
+    places = os.pathsep.join([str(paths.REPOSITORY), str(Path(__file__).parent)])
     monkeypatch.setenv("PYTHONPATH", places)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += ["--nproc-per-node", "2", str(script), str(runs_folder)]
@@ -164,7 +165,7 @@ def test_every_recipe_gives_two_processes_what_one_has_with_twice_the_batch(
     assert done.returncode == 0, done.stderr
     for name, recipe in alike().items():
         two, folder = runs.open_run(runs_folder / name), runs_folder / f"{name}-one"
-        training.fit(name, dataclasses.replace(recipe, batch_size=48), folder, device="cpu")
+        loop.fit(name, dataclasses.replace(recipe, batch_size=48), folder, device="cpu")
         one = runs.open_run(folder)
         for mine, theirs in zip(timeless(two), timeless(one), strict=True):
             assert mine.pop("split") == theirs.pop("split")
@@ -176,7 +177,7 @@ def test_every_recipe_gives_two_processes_what_one_has_with_twice_the_batch(
 
 
 def test_the_readme_names_the_recipes_that_normalise_no_batches():
-    readme = (folders.REPOSITORY / "README.md").read_text("utf-8")
+    readme = (paths.REPOSITORY / "README.md").read_text("utf-8")
     sentence = readme.partition("where batches aren't normalised (")[2].partition(")")[0]
     found = {
         name
@@ -309,8 +310,8 @@ def process(monkeypatch):
     """Makes this process one of several, as far as numbers go."""
 
     def become(rank: int, world: int) -> None:
-        monkeypatch.setattr(distributed, "RANK", rank)
-        monkeypatch.setattr(distributed, "WORLD", world)
+        monkeypatch.setattr(processes, "RANK", rank)
+        monkeypatch.setattr(processes, "WORLD", world)
 
     return become
 
@@ -322,7 +323,7 @@ def test_the_processes_share_every_batch_evenly(world, process):
         shares = []
         for rank in range(world):
             process(rank, world)
-            rows, own = distributed.share(count)
+            rows, own = processes.share(count)
             assert len(images[rows]) == max(own, 1)
             shares.append(images[rows][:own])
         assert [image for share in shares for image in share] == images
@@ -337,7 +338,7 @@ def test_pairs_stay_together_in_a_process(world, process):
         shares = []
         for rank in range(world):
             process(rank, world)
-            rows, own = distributed.share(count, unit=2)
+            rows, own = processes.share(count, unit=2)
             shares.append(list(range(count))[rows][:own])
         assert [image for share in shares for image in share] == list(range(count))
         assert all(share[0] % 2 == 0 for share in shares if share)
@@ -351,16 +352,19 @@ def test_pairs_stay_together_in_a_process(world, process):
 
 
 def test_the_processes_together_draw_the_noise_of_one(process):
-    for draw, direct in ((noise.normal, torch.randn), (noise.uniform, torch.rand)):
+    for draw, direct in (
+        (random_numbers.normal, torch.randn),
+        (random_numbers.uniform, torch.rand),
+    ):
         numbers = torch.Generator().manual_seed(3)
-        generators = [noise.SharedGenerator().manual_seed(3) for _ in range(3)]
+        generators = [random_numbers.SharedGenerator().manual_seed(3) for _ in range(3)]
         for count in (7, 5):  # Two draws, one after the other.
             parts = []
             for rank, rng in enumerate(generators):
-                assert isinstance(rng, noise.SharedGenerator)
+                assert isinstance(rng, random_numbers.SharedGenerator)
                 process(rank, 3)
                 rng.count = count
-                rng.rows, own = distributed.share(count)
+                rng.rows, own = processes.share(count)
                 parts.append(draw((own, 2), rng))
             whole = direct(count, 2, generator=numbers)
             torch.testing.assert_close(torch.cat(parts), whole, atol=0, rtol=0)
@@ -372,18 +376,18 @@ def test_a_calibrated_variance_is_of_the_whole_batch(process):
     squares = (found - wanted).square().detach()
     for rank in range(3):
         process(rank, 3)
-        rng = noise.SharedGenerator()
+        rng = random_numbers.SharedGenerator()
         rng.count = 7
-        rng.rows, rng.own = distributed.share(7)
+        rng.rows, rng.own = processes.share(7)
         own = squares[rng.rows].mean(1)[: rng.own].sum()
         rng.total = lambda mine, own=own: squares.mean(1).sum() + mine - own
-        variance = noise.batch_mean(squares[rng.rows], rng)
+        variance = random_numbers.batch_mean(squares[rng.rows], rng)
         torch.testing.assert_close(variance, squares.mean())
-        by_itself = objectives.gaussian_error(found, wanted).mean()
-        given = objectives.gaussian_error(found, wanted, variance=variance).mean()
+        by_itself = losses.gaussian_error(found, wanted).mean()
+        given = losses.gaussian_error(found, wanted, variance=variance).mean()
         gradients = [torch.autograd.grad(error, found)[0] for error in (by_itself, given)]
         torch.testing.assert_close(*gradients)
-    assert noise.batch_mean(squares, torch.Generator()) is None
+    assert random_numbers.batch_mean(squares, torch.Generator()) is None
 
 
 def test_batch_normalisation_needs_two_images_in_each_process(process):
@@ -391,12 +395,12 @@ def test_batch_normalisation_needs_two_images_in_each_process(process):
     normalised = recipes.from_json(recipes.to_json(recipe) | {"encoder_norm": "batch"})
     model = build(normalised)
     process(0, 2)
-    training.check_last_batch(model, 68, 32)
-    training.check_last_batch(build(recipe), 65, 32)
+    loop.check_last_batch(model, 68, 32)
+    loop.check_last_batch(build(recipe), 65, 32)
     sentence = r"the last batch of 67 images in batches of 64 holds 3 images.*two in each of 2"
     with pytest.raises(RecipeError, match=sentence):
-        training.check_last_batch(model, 67, 32)
+        loop.check_last_batch(model, 67, 32)
     nn.SyncBatchNorm.convert_sync_batchnorm(model)
-    training.check_last_batch(model, 66, 32)
+    loop.check_last_batch(model, 66, 32)
     with pytest.raises(RecipeError, match=r"65 images .* holds one image.*one in each of 2"):
-        training.check_last_batch(model, 65, 32)
+        loop.check_last_batch(model, 65, 32)

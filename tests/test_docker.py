@@ -9,20 +9,20 @@ import sys
 
 from browser import serving
 
-from genmodels import folders
+from genmodels import paths
 
-DOCKERFILE = (folders.REPOSITORY / "Dockerfile").read_text()
+DOCKERFILE = (paths.REPOSITORY / "Dockerfile").read_text()
 
 
 def test_the_files_it_needs_are_there_and_are_not_ignored():
-    ignored = (folders.REPOSITORY / ".dockerignore").read_text().split()
+    ignored = (paths.REPOSITORY / ".dockerignore").read_text().split()
     for name in ("app.py", "requirements.txt", "genmodels", "pages", "checkpoints", ".streamlit"):
-        assert (folders.REPOSITORY / name).exists()
+        assert (paths.REPOSITORY / name).exists()
         assert name not in ignored
 
 
 def test_it_serves_as_user_1000_where_the_readme_says():
-    readme = (folders.REPOSITORY / "README.md").read_text()
+    readme = (paths.REPOSITORY / "README.md").read_text()
     front = readme.split("---")[1]
     port = re.search(r"app_port: (\d+)", front)
     assert "sdk: docker" in front and port
@@ -32,8 +32,8 @@ def test_it_serves_as_user_1000_where_the_readme_says():
 
 def test_its_command_and_its_health_check_work_on_a_copy_that_is_read_only(tmp_path):
     copy = tmp_path / "app"
-    left_out = (folders.REPOSITORY / ".dockerignore").read_text().split()
-    shutil.copytree(folders.REPOSITORY, copy, ignore=shutil.ignore_patterns(*left_out))
+    left_out = (paths.REPOSITORY / ".dockerignore").read_text().split()
+    shutil.copytree(paths.REPOSITORY, copy, ignore=shutil.ignore_patterns(*left_out))
     subprocess.run(["chmod", "-R", "a-w", copy], check=True)
     words = re.search(r"^CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)
     health = re.search(r"^HEALTHCHECK CMD (.*)$", DOCKERFILE, re.MULTILINE)

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from genmodels import folders
+from genmodels import paths
 
 SOURCES = [
     path
     for place in ("genmodels", "pages", "benchmarks")
-    for path in (folders.REPOSITORY / place).rglob("*.py")
-] + list(folders.REPOSITORY.glob("*.py"))
+    for path in (paths.REPOSITORY / place).rglob("*.py")
+] + list(paths.REPOSITORY.glob("*.py"))
 
 
 def without_encoding(source: str) -> Iterator[int]:
@@ -42,7 +42,7 @@ MODES = {"r", "w", "a", "x", "r+", "w+", "a+"}
 
 def test_every_text_is_read_and_written_in_a_named_encoding():
     found = [
-        f"{path.relative_to(folders.REPOSITORY)}:{line}"
+        f"{path.relative_to(paths.REPOSITORY)}:{line}"
         for path in SOURCES
         for line in without_encoding(path.read_text("utf-8"))
     ]
@@ -81,7 +81,7 @@ assert runs.stop_request(runs.folders.runs()) == "f\\xfcr heute"
     environment = os.environ | {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}
     done = subprocess.run(
         [sys.executable, "-c", script],
-        cwd=folders.REPOSITORY,
+        cwd=paths.REPOSITORY,
         env=environment,
         capture_output=True,
         text=True,

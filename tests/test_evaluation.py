@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.fid import random_weights
-from genmodels import data, evaluation, folders, own_pictures, runs, weights
+from genmodels import evaluation, paths, runs
+from genmodels.data import datasets, own_pictures
 from genmodels.errors import GenmodelsError
 from genmodels.evaluation import EvaluationError, distances, features, neighbours, statistics
 from genmodels.evaluation.__main__ import main
 from genmodels.evaluation.features import INCEPTION_FILE, Extractor
 from genmodels.evaluation.statistics import Stream
+from genmodels.models import weights
 
 Floats = NDArray[np.float64]
 
@@ -31,7 +33,7 @@ Floats = NDArray[np.float64]
 @pytest.fixture(autouse=True)
 def no_shipped_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`--all` shall not find them, and never write to them."""
-    monkeypatch.setattr(folders, "CHECKPOINTS", tmp_path / "checkpoints")
+    monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path / "checkpoints")
 
 
 def draw(count: int, dimensions: int, seed: int = 0) -> Floats:
@@ -331,8 +333,8 @@ def picture_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]
 
 def read_pictures(folder: Path) -> torch.Tensor:
     """Float32 [n, c, h, w] in [0, 1], in the order of pytorch-fid."""
-    pictures = [np.asarray(Image.open(path)) for path in sorted(folder.glob("*.png"))]
-    pixels = np.stack(pictures).reshape(len(pictures), *pictures[0].shape[:2], -1)
+    formats = [np.asarray(Image.open(path)) for path in sorted(folder.glob("*.png"))]
+    pixels = np.stack(formats).reshape(len(formats), *formats[0].shape[:2], -1)
     return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
 
 
@@ -360,9 +362,9 @@ class TestInception:
             theirs = fid_score.get_activations(
                 sorted(folder.glob("*.png")), network, batch_size=7, num_workers=0
             )
-            pictures = read_pictures(folder)
+            formats = read_pictures(folder)
             for size in (3, 7):
-                ours = torch.cat([extractor(part) for part in pictures.split(size)])
+                ours = torch.cat([extractor(part) for part in formats.split(size)])
                 assert ours.dtype == torch.float32
                 np.testing.assert_allclose(ours, theirs, atol=1e-4 * np.abs(theirs).mean())
             sets.append(theirs)
@@ -385,8 +387,8 @@ class TestInception:
         plain = features.inception(inception_file)
         fast = features.inception(inception_file, precision="bfloat16")
         assert plain.fingerprint != fast.fingerprint
-        pictures = read_pictures(picture_folders["colour"])[:4]
-        first, second = plain(pictures), fast(pictures)
+        formats = read_pictures(picture_folders["colour"])[:4]
+        first, second = plain(formats), fast(formats)
         assert (first - second).abs().mean() < 0.05 * first.abs().mean()
 
     def test_another_file_has_another_fingerprint(self, inception_file: Path, tmp_path: Path):
@@ -507,11 +509,11 @@ def test_evaluate(make_run, extractor: Extractor, arguments: dict[str, Any]):
 
 
 def test_samples_are_measured_as_the_pictures_they_are_stored_as(make_run):
-    from genmodels import pictures
+    from genmodels.data import formats
 
     model = weights.load_run(make_run("first", "gan-mnist"))
     found = torch.cat(list(evaluation.sample_in_batches(model, 10, 0, 4)))
-    stored = pictures.from_floats(model.sample(10, 0).numpy())
+    stored = formats.from_floats(model.sample(10, 0).numpy())
     np.testing.assert_array_equal(np.rint(found.numpy() * 255), stored.transpose(0, 3, 1, 2))
 
 
@@ -573,7 +575,7 @@ def test_parts_of_the_samples_are_measured_too(
     run = make_run("first", "gan-mnist")
     arguments["samples"] = 80
     entries = {entry["metric"]: entry for entry in evaluation.evaluate(run, extractor, **arguments)}
-    val = data.load("mnist", "val", arguments["data_folder"])
+    val = datasets.load("mnist", "val", arguments["data_folder"])
     real = statistics.of_real(val, extractor, None, "", lambda *_: None)
     samples = extractor(weights.load_run(run).sample(80).mul(255).round().div(255)).numpy()
     halves = [stream(samples[:40]), stream(samples[40:])]
@@ -602,8 +604,8 @@ class TestNeighbours:
     def test_a_training_image_is_nearest_to_itself(
         self, extractor: Extractor, synthetic_data: Path, cache_folder: Path
     ):
-        train = data.load("mnist", "train", synthetic_data)
-        own = data.to_float(train.pixels[[5, 200, 317]])
+        train = datasets.load("mnist", "train", synthetic_data)
+        own = datasets.to_float(train.pixels[[5, 200, 317]])
 
         def quiet(what: str, done: int, total: int) -> None:
             pass
@@ -681,7 +683,7 @@ class TestFewAndEqualPictures:
     @pytest.mark.parametrize("count", [16, 20, 34])
     def test_too_few_held_out(self, make_run, cache_folder, tmp_path, count):
         run = picture_run(make_run, tmp_path / "few", list(range(count)))
-        held_out = len(data.of(run.recipe, "val"))
+        held_out = len(datasets.of(run.recipe, "val"))
         assert held_out < 4
         with pytest.raises(EvaluationError, match=f"it has {count - held_out} and {held_out}\\."):
             evaluation.evaluate(run, pixels(), samples=20, progress=no_work)
@@ -702,7 +704,7 @@ class TestFewAndEqualPictures:
     @pytest.mark.parametrize("seeds", [[1] * 40, [0] * 39 + [1]])
     def test_equal_pictures(self, make_run, cache_folder, tmp_path, seeds):
         run = picture_run(make_run, tmp_path / "equal", seeds)
-        if len(data.of(run.recipe, "val").pixels.unique(dim=0)) == 1:
+        if len(datasets.of(run.recipe, "val").pixels.unique(dim=0)) == 1:
             with pytest.raises(EvaluationError, match="are the same picture"):
                 evaluation.evaluate(run, pixels(), samples=20, progress=no_work)
         else:
@@ -864,7 +866,7 @@ class TestCommand:
         command = [sys.executable, "-m", "genmodels.evaluation", "first", "second"]
         command += ["--samples", "40", "--data-dir", str(arguments["data_folder"])]
         with subprocess.Popen(
-            command, cwd=folders.REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            command, cwd=paths.REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         ) as process:
             assert process.stdout
             process.stdout.close()

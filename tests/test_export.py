@@ -14,9 +14,11 @@ import pytest
 import torch
 from browser import drag, pixels
 
-from genmodels import export, folders, pictures, runs, weights
+from genmodels import paths, runs
+from genmodels.data import formats
+from genmodels.models import weights
 from genmodels.runs import Run
-from genmodels.ui import runtime
+from genmodels.ui import runtime, site
 
 SHIPPED = [run for run in runs.list_runs() if isinstance(run, Run)]
 SHIPPED = [run for run in SHIPPED if run.shipped and hasattr(run.recipe, "latent_dim")]
@@ -34,12 +36,12 @@ def written(tmp_path_factory) -> Path:
     """Every shipped model, and a copy of one whose title means harm; two folders deep."""
     folder = tmp_path_factory.mktemp("export")
     mine = folder / "runs" / "mine"
-    shutil.copytree(folders.CHECKPOINTS / "gan-mnist", mine)
+    shutil.copytree(paths.CHECKPOINTS / "gan-mnist", mine)
     runs.change_info(mine, title=TITLE)
     out = folder / "served" / "some where" / "site"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GENMODELS_CACHE", str(folder / "cache"))
-        assert export.main([*(run.id for run in SHIPPED), str(mine), "--out", str(out)]) == 0
+        assert site.main([*(run.id for run in SHIPPED), str(mine), "--out", str(out)]) == 0
     return out
 
 
@@ -86,7 +88,7 @@ def drawn(page, selector: str) -> np.ndarray:
 @torch.no_grad()
 def assert_decoded(page, selector: str, run_id: str, latent: torch.Tensor) -> None:
     images = weights.load(run_id).decode(latent[None])
-    expected = pictures.from_floats(images.numpy())[0].astype(int)
+    expected = formats.from_floats(images.numpy())[0].astype(int)
     assert abs(drawn(page, selector) - expected).max() <= 2
 
 
@@ -198,7 +200,7 @@ def test_without_the_decoder_the_stored_pictures_serve(page, address):
 def test_a_server_that_unpacks_on_the_way_is_no_trouble(page, address, written):
     graph = gzip.decompress((written / "runs" / "gan-mnist" / "decoder.onnx.gz").read_bytes())
     page.route("**/decoder.onnx.gz*", lambda route: route.fulfill(body=graph))
-    page.route("**/plotly.min.js.gz", lambda route: route.fulfill(path=export.routes.PLOTLY))
+    page.route("**/plotly.min.js.gz", lambda route: route.fulfill(path=site.routes.PLOTLY))
     open_run(page, address, "gan-mnist")
 
 
@@ -232,7 +234,7 @@ def test_all_that_is_named_is_there(written):
 
 
 def refusal(capsys, *arguments: str) -> str:
-    assert export.main(arguments) == 2
+    assert site.main(arguments) == 2
     said = capsys.readouterr().err
     (sentence,) = [line for line in said.splitlines() if line.startswith("export: ")]
     return sentence

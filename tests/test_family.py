@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from genmodels import folders
+from genmodels import paths
 
 RECIPE = """
 
@@ -96,8 +96,8 @@ def copy(tmp_path) -> Path:
     """The package with one family more: what the README names, and nothing else."""
     folder = tmp_path / "copy"
     ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(folders.REPOSITORY / "genmodels", folder / "genmodels", ignore=ignored)
-    shutil.copy(folders.REPOSITORY / "train.py", folder)
+    shutil.copytree(paths.REPOSITORY / "genmodels", folder / "genmodels", ignore=ignored)
+    shutil.copy(paths.REPOSITORY / "train.py", folder)
     with (folder / "genmodels" / "recipes.py").open("a", encoding="utf-8") as file:
         file.write(RECIPE)
     build = folder / "genmodels" / "models" / "__init__.py"
@@ -133,7 +133,7 @@ def write_model(copy: Path, persistent: bool) -> None:
 
 
 def test_a_family_added_as_the_readme_says_is_trained_and_used(copy):
-    readme = (folders.REPOSITORY / "README.md").read_text("utf-8")
+    readme = (paths.REPOSITORY / "README.md").read_text("utf-8")
     recipe = readme.partition("- **Another family**")[2].partition("\n\n")[0]
     for name in ("FAMILIES", "RECIPES", "build", "decode", "encode", "turns", "measure"):
         assert f"`{name}`" in recipe

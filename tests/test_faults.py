@@ -13,22 +13,15 @@ import torch
 from fuzz import damaged, few
 from hypothesis import given
 
-from genmodels import (
-    ablation,
-    figures,
-    folders,
-    jobs,
-    own_pictures,
-    posteriors,
-    recipes,
-    runs,
-    training,
-    weights,
-)
+from genmodels import jobs, paths, recipes, runs
+from genmodels.data import own_pictures
 from genmodels.errors import GenmodelsError
 from genmodels.evaluation import results
+from genmodels.latents import posteriors
+from genmodels.models import weights
 from genmodels.runs import Damaged, Run
-from genmodels.ui import curves_view, dimensions_view, evaluation_view, shared
+from genmodels.training import ablation, loop
+from genmodels.ui import curves_view, dimensions_view, evaluation_view, figures, shared
 
 RECIPE = dataclasses.replace(
     recipes.named("vae-mnist-plus"), feature_maps=1, latent_dim=3, epochs=1, components=1
@@ -45,7 +38,7 @@ def whole(tmp_path_factory, synthetic_data) -> Path:
     of own pictures."""
     place = tmp_path_factory.mktemp("faults")
     folder = place / "runs" / "first"
-    training.fit("vae-mnist-plus", RECIPE, folder, device="cpu", data_folder=synthetic_data)
+    loop.fit("vae-mnist-plus", RECIPE, folder, device="cpu", data_folder=synthetic_data)
     run = runs.open_run(folder)
     [measured, *_] = runs.find("vae-mnist").evaluation()
     measured["weights_fingerprint"] = weights.fingerprint(run)
@@ -76,7 +69,7 @@ def whole(tmp_path_factory, synthetic_data) -> Path:
 @pytest.fixture
 def fresh(whole: Path, runs_folder: Path, cache_folder: Path, monkeypatch) -> Callable[[], Path]:
     """Makes the folder of runs whole again."""
-    monkeypatch.setattr(folders, "CHECKPOINTS", whole.parent / "checkpoints")
+    monkeypatch.setattr(paths, "CHECKPOINTS", whole.parent / "checkpoints")
 
     def make() -> Path:
         shutil.rmtree(runs_folder)

@@ -12,11 +12,14 @@ from fuzz import few
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genmodels import ablation, command, export, pack, runs, training
+from genmodels import runs
 from genmodels.errors import RecipeError
 from genmodels.evaluation import EvaluationError
 from genmodels.evaluation import __main__ as measuring
+from genmodels.export import packing
 from genmodels.recipes import RECIPES, Recipe
+from genmodels.training import ablation, command, loop
+from genmodels.ui import site
 
 # What an operating system hands over: no NUL, and bytes that are no UTF-8 as surrogates.
 WORDS = st.one_of(
@@ -83,7 +86,7 @@ def test_training(disk, monkeypatch):
         tried.append(folder)
         raise RecipeError("it would train.")
 
-    monkeypatch.setattr(training, "fit", fit)
+    monkeypatch.setattr(loop, "fit", fit)
     before = disk()
     fields = {f.name for recipe in RECIPES.values() for f in dataclasses.fields(recipe)}
     fields |= {field.name for field in dataclasses.fields(command.Options)} - {"images"}
@@ -122,8 +125,8 @@ def test_measuring(disk, monkeypatch):
 @pytest.mark.parametrize(
     ("main", "program", "names"),
     [
-        (export.main, "export", ["--out", "--help", "first"]),
-        (pack.main, "pack", ["first", "vae-cifar"]),
+        (site.main, "export", ["--out", "--help", "first"]),
+        (packing.main, "pack", ["first", "vae-cifar"]),
         (ablation.main, "ablation", ["first", "--help"]),
     ],
 )

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 from test_jobs import at_work, state, wait
 
-from genmodels import folders, jobs, recipes, runs
+from genmodels import jobs, paths, recipes, runs
 from genmodels.jobs import delivery
 from genmodels.ui import lessons, navigation, shell
 
@@ -34,7 +34,7 @@ def places(runs_folder, cache_folder, synthetic_data, monkeypatch):
 
 
 def database() -> Path:
-    return folders.runs() / ".queue.db"
+    return paths.runs() / ".queue.db"
 
 
 def put_message(content: bytes) -> None:
@@ -168,7 +168,7 @@ def test_a_worker_goes_on_over_runs_that_nobody_can_train():
     assert "there is no recipe ''" in made["nameless"].status().reason
     assert state(made["unclaimed"]) == "waiting"
     assert {run.id for run in runs.list_runs()} >= {run.id for run in made.values()}
-    log = (folders.cache() / "test.log").read_text()
+    log = (paths.cache() / "test.log").read_text()
     assert "is damaged" in log and "Traceback" not in log
 
 
@@ -183,7 +183,7 @@ def test_damaged_runs_and_pictures_are_deleted_as_a_person_does_it(
     (spoilt / "samples" / "000000064.webp").write_bytes(b"junk")
     shutil.copytree(make_run("whole").path, runs_folder / "My `Run`")
     places = {"runs": str(runs_folder), "cache": str(cache_folder), "training": "open"}
-    with serving(tmp_path, folders.REPOSITORY / "app.py", places) as server:
+    with serving(tmp_path, paths.REPOSITORY / "app.py", places) as server:
         page.goto(f"{server}/train?run=spoilt")
         page.get_by_text("samples/000000064.webp is damaged").wait_for()
         page.get_by_text("recipe.json is damaged").wait_for()
@@ -207,8 +207,8 @@ def test_damaged_runs_and_pictures_are_deleted_as_a_person_does_it(
 @pytest.mark.parametrize("junk", [None, b"{", b"{}"])
 def test_a_lesson_works_again_once_its_file_is_restored(tmp_path, monkeypatch, junk):
     checkpoints = tmp_path / "checkpoints"
-    shutil.copytree(folders.CHECKPOINTS / lessons.PLANE, checkpoints / lessons.PLANE)
-    monkeypatch.setattr(folders, "CHECKPOINTS", checkpoints)
+    shutil.copytree(paths.CHECKPOINTS / lessons.PLANE, checkpoints / lessons.PLANE)
+    monkeypatch.setattr(paths, "CHECKPOINTS", checkpoints)
     file = checkpoints / lessons.PLANE / "latents.json"
     content = file.read_bytes()
     app = AppTest.from_file(str(navigation.__file__), default_timeout=60).run()

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 import torch
 
-from genmodels import evaluation, recipes, runs, training, weights
-from genmodels.devices import choose_precision
+from genmodels import evaluation, recipes, runs
 from genmodels.errors import GenmodelsError
+from genmodels.models import weights
+from genmodels.models.devices import choose_precision
 from genmodels.models.vae import VAE
-from genmodels.progress import Stopped
 from genmodels.runs import Run
+from genmodels.training import loop
+from genmodels.training.progress import Stopped
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU with CUDA")
 
@@ -34,7 +36,7 @@ def fitted(folder: Path, name: str, device: Any = "cuda", resume: bool = False, 
     """A run of 40 steps and a rest that is no whole batch."""
     few = {"epochs": 4, "batch_size": 8, "train_limit": 84} | changes
     recipe = dataclasses.replace(recipes.named(name), **few)
-    training.fit(name, recipe, folder, device=device, resume=resume)
+    loop.fit(name, recipe, folder, device=device, resume=resume)
     return runs.open_run(folder)
 
 
@@ -67,15 +69,15 @@ def test_recorded_steps_are_those_that_are_not(name, tmp_path, monkeypatch):
 def test_a_stopped_training_resumes_where_it_was(name, tmp_path, monkeypatch):
     whole = fitted(tmp_path / "whole", name, precision="float32")
     again = fitted(tmp_path / "again", name, precision="float32")
-    train_epoch = training.Trainer.train_epoch
+    train_epoch = loop.Trainer.train_epoch
 
-    def stop_in_the_third(trainer: training.Trainer, epoch: int) -> dict[str, Any]:
+    def stop_in_the_third(trainer: loop.Trainer, epoch: int) -> dict[str, Any]:
         if epoch == 3:
             (trainer.folder / "stop").write_text("enough")
         return train_epoch(trainer, epoch)
 
     with monkeypatch.context() as patch, pytest.raises(Stopped):
-        patch.setattr(training.Trainer, "train_epoch", stop_in_the_third)
+        patch.setattr(loop.Trainer, "train_epoch", stop_in_the_third)
         fitted(tmp_path / "parts", name, precision="float32")
     assert runs.open_run(tmp_path / "parts").resumable()
     parts = fitted(tmp_path / "parts", name, resume=True, precision="float32")
@@ -86,15 +88,15 @@ def test_a_stopped_training_resumes_where_it_was(name, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("began", "goes_on"), [("cuda", "cpu"), ("cpu", "cuda")])
 def test_a_training_goes_on_where_it_did_not_begin(began, goes_on, tmp_path, monkeypatch):
-    train_epoch = training.Trainer.train_epoch
+    train_epoch = loop.Trainer.train_epoch
 
-    def stop_in_the_second(trainer: training.Trainer, epoch: int) -> dict[str, Any]:
+    def stop_in_the_second(trainer: loop.Trainer, epoch: int) -> dict[str, Any]:
         if epoch == 2:
             raise Stopped("enough")
         return train_epoch(trainer, epoch)
 
     with monkeypatch.context() as patch, pytest.raises(Stopped):
-        patch.setattr(training.Trainer, "train_epoch", stop_in_the_second)
+        patch.setattr(loop.Trainer, "train_epoch", stop_in_the_second)
         fitted(tmp_path / "run", "vae-mnist-plus", began)
     run = fitted(tmp_path / "run", "vae-mnist-plus", goes_on, resume=True)
     losses = [line["loss"] for line in run.metrics() if line["split"] == "val"]

@@ -12,8 +12,9 @@ from starlette.responses import PlainTextResponse
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from genmodels import folders, inputs, own_pictures
-from genmodels.own_pictures import MB
+from genmodels import paths
+from genmodels.data import own_pictures, single_picture
+from genmodels.data.own_pictures import MB
 from genmodels.ui import guard, visitor
 
 HEALTH = "_stcore/health"
@@ -25,7 +26,7 @@ def server(tmp_path_factory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("guard")
     places = {name: str(folder / name) for name in ("runs", "cache", "data")}
     places |= {"max_sessions": "2", "embed": "https://a.example https://b.example"}
-    with serving(folder, folders.REPOSITORY / "app.py", places) as address:
+    with serving(folder, paths.REPOSITORY / "app.py", places) as address:
         yield address
 
 
@@ -121,7 +122,7 @@ def test_an_address_is_limited(server):
 
 def test_large_files_are_refused_unread_where_nobody_may_train(server):
     upload = f"{server}/_stcore/upload_file/nobody/file"
-    too_large = str(inputs.BYTES + guard.AROUND + 1)
+    too_large = str(single_picture.BYTES + guard.AROUND + 1)
     refusal = get(upload, "PUT", content_length=too_large)
     assert refusal.status == 413
     assert "20 MB are allowed" in refusal.read().decode()
@@ -172,7 +173,7 @@ def test_what_all_sessions_share_is_bounded():
     sources = [
         path.read_text()
         for name in ("genmodels", "pages")
-        for path in (folders.REPOSITORY / name).rglob("*.py")
+        for path in (paths.REPOSITORY / name).rglob("*.py")
     ]
     kept = re.compile(r"^@(?:st\.cache_\w+|lru_cache|cache)\b(.*?)^def ", re.DOTALL | re.MULTILINE)
     caches = [options for source in sources for options in kept.findall(source)]
@@ -181,7 +182,7 @@ def test_what_all_sessions_share_is_bounded():
 
 
 def test_the_tests_that_the_threats_name_are_there():
-    named = re.findall(r"`(test_\w+)`", (folders.REPOSITORY / "docs" / "threats.md").read_text())
-    tests = "".join(path.read_text() for path in (folders.REPOSITORY / "tests").glob("*.py"))
+    named = re.findall(r"`(test_\w+)`", (paths.REPOSITORY / "docs" / "threats.md").read_text())
+    tests = "".join(path.read_text() for path in (paths.REPOSITORY / "tests").glob("*.py"))
     assert len(named) > 20
     assert [name for name in named if f"def {name}(" not in tests] == []

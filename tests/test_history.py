@@ -5,8 +5,8 @@ import torch
 from browser import open_page, serving, settled
 from playwright.sync_api import expect
 
-from genmodels import folders, runs
-from genmodels.latent import Kept
+from genmodels import paths, runs
+from genmodels.latents.geometry import Kept
 
 expect.set_options(timeout=60_000)
 
@@ -16,7 +16,7 @@ def server(tmp_path_factory):
     """The app on the shipped checkpoints, with no data set."""
     folder = tmp_path_factory.mktemp("app")
     places = {name: str(folder / name) for name in ("runs", "cache", "data")}
-    with serving(folder, folders.REPOSITORY / "app.py", places) as address:
+    with serving(folder, paths.REPOSITORY / "app.py", places) as address:
         yield address
 
 

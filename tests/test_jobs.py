@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from genmodels import folders, jobs, recipes, runs
+from genmodels import jobs, paths, recipes, runs
 from genmodels.errors import GenmodelsError, RecipeError
 from genmodels.jobs import delivery, limits, memory, worker
 from genmodels.jobs.__main__ import main
@@ -52,14 +52,14 @@ def state(run: Run) -> str:
 def at_work(name: str = "test") -> Iterator[subprocess.Popen]:
     """A worker as a person starts it."""
     command = [sys.executable, "-m", "genmodels.jobs", "--name", name]
-    log = folders.cache() / f"{name}.log"
+    log = paths.cache() / f"{name}.log"
     with log.open("ab") as file:
-        process = subprocess.Popen(command, cwd=folders.REPOSITORY, stdout=file, stderr=file)
+        process = subprocess.Popen(command, cwd=paths.REPOSITORY, stdout=file, stderr=file)
     try:
         yield process
     finally:
         kill(process)
-        for path in folders.runs().glob("*/trainer.json"):
+        for path in paths.runs().glob("*/trainer.json"):
             if runs.is_locked(path.parent):
                 os.killpg(json.loads(path.read_text())["pid"], signal.SIGKILL)
 
@@ -316,7 +316,7 @@ def test_two_workers_of_one_name_are_refused(capsys):
 def test_a_worker_whose_app_has_gone_ends_when_nothing_is_left():
     parent = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     command = [sys.executable, "-m", "genmodels.jobs", "--name=orphan", "--parent", "1"]
-    process = subprocess.Popen(command, cwd=folders.REPOSITORY)
+    process = subprocess.Popen(command, cwd=paths.REPOSITORY)
     process.wait(60)
     kill(parent)
 
@@ -611,7 +611,7 @@ class TestRedis:
     def test_a_worker_waits_for_a_redis_that_is_started_later(self, tmp_path: Path, monkeypatch):
         port = free_port()
         monkeypatch.setenv("GENMODELS_REDIS_URL", f"redis://127.0.0.1:{port}/0")
-        log = folders.cache() / "test.log"
+        log = paths.cache() / "test.log"
         with at_work() as process:
             wait(lambda: "cannot be reached" in log.read_text())
             wait(lambda: log.read_text().count("tries again") > 1)
@@ -706,13 +706,13 @@ class TestLimits:
         for _ in range(2):
             jobs.submit("vae-mnist", LONG, key="me")
         monkeypatch.setenv(f"GENMODELS_MAX_{name}", value)
-        before = sorted(folders.runs().iterdir())
+        before = sorted(paths.runs().iterdir())
         with pytest.raises(jobs.JobError, match=sentence):
             jobs.submit("vae-mnist", LONG, key="me")
-        assert sorted(folders.runs().iterdir()) == before
+        assert sorted(paths.runs().iterdir()) == before
 
     def test_own_pictures_take_room_too(self, monkeypatch):
-        pictures = folders.runs() / ".pictures" / "cats"
+        pictures = paths.runs() / ".pictures" / "cats"
         pictures.mkdir(parents=True)
         (pictures / "mnist-train.safetensors").write_bytes(bytes(3_000_000))
         jobs.give_to(pictures, "me")
@@ -795,13 +795,13 @@ def peak(name: str, changes: dict[str, int]) -> int:
     options = [f"--{key.replace('_', '-')}={value}" for key, value in changes.items()]
     arguments = [name, *options, "--epochs=1", "--precision=float32"]
     script = (
-        "import resource, sys; from genmodels.command import main; "
+        "import resource, sys; from genmodels.training.command import main; "
         f"assert main({[*arguments, '--device=cpu']!r}) == 0; "
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],
-        cwd=folders.REPOSITORY,
+        cwd=paths.REPOSITORY,
         capture_output=True,
         text=True,
         check=False,

@@ -13,8 +13,11 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import genmodels
-from genmodels import folders, latent, pictures, runs, weights
-from genmodels.latent import Kept
+from genmodels import paths, runs
+from genmodels.data import formats
+from genmodels.latents import geometry
+from genmodels.latents.geometry import Kept
+from genmodels.models import weights
 from genmodels.ui import curves_view, navigation, shared, shell
 
 APP = Path(navigation.__file__)
@@ -43,18 +46,18 @@ def texts(app: AppTest) -> str:
 
 def test_a_kept_latent_is_an_end_of_the_walk(app):
     kept = torch.linspace(-1, 1, 16)
-    open_page(app, "interpolate", a_from="Kept", a_latent=latent.to_text(kept))
+    open_page(app, "interpolate", a_from="Kept", a_latent=geometry.to_text(kept))
     assert not app.error
-    assert app.text_input(key="a_latent").value == latent.to_text(kept)
+    assert app.text_input(key="a_latent").value == geometry.to_text(kept)
 
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
         ("<b>nonsense</b>", "is no latent"),
-        (f"a~b~c~{latent.to_text(torch.zeros(16))}", "is no latent"),
-        (f"../x~b~{latent.to_text(torch.zeros(16))}", "is no latent"),
-        (latent.to_text(torch.zeros(2)), "2 numbers, and the model takes 16"),
+        (f"a~b~c~{geometry.to_text(torch.zeros(16))}", "is no latent"),
+        (f"../x~b~{geometry.to_text(torch.zeros(16))}", "is no latent"),
+        (geometry.to_text(torch.zeros(2)), "2 numbers, and the model takes 16"),
     ],
 )
 @pytest.mark.parametrize("page", ["interpolate", "arithmetic"])
@@ -100,7 +103,7 @@ def test_a_latent_kept_before_more_training_says_so(app, make_run):
 
 
 def test_a_latent_of_a_model_that_is_gone_says_so(app):
-    text = f"gone~00000000~{latent.to_text(torch.zeros(16))}"
+    text = f"gone~00000000~{geometry.to_text(torch.zeros(16))}"
     open_page(app, "interpolate", a_from="Kept", a_latent=text)
     assert "isn't here" in app.error[0].value.replace("\\", "")
 
@@ -211,7 +214,7 @@ def test_the_film_has_every_moment_of_both_runs(make_run):
         (run.path / "samples").mkdir(exist_ok=True)
         for number in seen:
             sheet = Image.new("L", (224, 224), 50 + number // 4)
-            (run.path / "samples" / f"{number:09d}.webp").write_bytes(pictures.webp(sheet))
+            (run.path / "samples" / f"{number:09d}.webp").write_bytes(formats.webp(sheet))
         curves.append((run, run.metrics()))
     frames = curves_view.film(curves)
     seen = [[frame.convert("L").getpixel((x, 100)) for x in (20, 300)] for frame in frames]
@@ -220,7 +223,7 @@ def test_the_film_has_every_moment_of_both_runs(make_run):
 
 def test_players_of_one_group_move_together(page, tmp_path):
     places = {name: str(tmp_path / name) for name in ("runs", "cache", "data")}
-    with serving(tmp_path, folders.REPOSITORY / "app.py", places) as address:
+    with serving(tmp_path, paths.REPOSITORY / "app.py", places) as address:
         query = "models=vae-mnist&models=gan-mnist&view=Walk"
         open_in_browser(page, f"{address}/together?{query}", ".genmodels-slider >> nth=1")
         first, second = (page.locator(".genmodels-slider").nth(place) for place in (0, 1))

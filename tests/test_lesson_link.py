@@ -8,7 +8,7 @@ from browser import serving, settled
 from playwright.sync_api import expect
 from streamlit.testing.v1 import AppTest
 
-from genmodels import folders
+from genmodels import paths
 from genmodels.ui import lesson_link, navigation, shell
 
 expect.set_options(timeout=60_000)
@@ -132,7 +132,7 @@ def test_a_class_opens_what_the_teacher_composed(page, server):
 def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("app")
     places = {name: str(folder / name) for name in ("runs", "cache", "data")}
-    with serving(folder, folders.REPOSITORY / "app.py", places) as address:
+    with serving(folder, paths.REPOSITORY / "app.py", places) as address:
         yield address
 
 

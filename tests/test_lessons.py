@@ -8,7 +8,9 @@ import torch
 from browser import serving
 from streamlit.testing.v1 import AppTest
 
-from genmodels import evaluation, folders, objectives, posteriors, runs
+from genmodels import evaluation, paths, runs
+from genmodels.latents import posteriors
+from genmodels.models import losses
 from genmodels.ui import components, lessons, navigation, shell
 
 STEPS = {
@@ -42,7 +44,7 @@ def formula(page):
 @pytest.mark.parametrize(("mean", "deviation"), [(0.0, 1.0), (1.2, 0.5), (-3.0, 0.05), (0.3, 4.0)])
 def test_the_kl_is_the_packages(formula, mean, deviation):
     log_variance = torch.tensor([[2 * math.log(deviation)]], dtype=torch.float64)
-    expected = objectives.kl_divergence(torch.tensor([[mean]], dtype=torch.float64), log_variance)
+    expected = losses.kl_divergence(torch.tensor([[mean]], dtype=torch.float64), log_variance)
     assert formula("klParts", mean, deviation)["kl"] == pytest.approx(expected.item(), abs=1e-9)
 
 
@@ -50,7 +52,7 @@ def test_the_kl_is_the_packages(formula, mean, deviation):
 def test_what_a_generator_is_told_is_the_packages_and_autograds(formula, logit):
     found = formula("generatorLosses", logit)
     x = torch.tensor([logit], requires_grad=True)
-    usual = objectives.generator_loss(x)
+    usual = losses.generator_loss(x)
     (slope,) = torch.autograd.grad(usual, x)
     assert found["usual"] == pytest.approx(usual.item(), rel=1e-5, abs=1e-9)
     assert found["usualSlope"] == pytest.approx(slope.item(), abs=1e-6)
@@ -75,7 +77,7 @@ def test_the_value_of_the_game_is_minus_the_discriminators_loss(page, formula):
     made = -1 + torch.randn(200_000, generator=rng)
     p, g = torch.distributions.Normal(1, 0.7), torch.distributions.Normal(-1, 1)
     on_real, on_made = (p.log_prob(x) - g.log_prob(x) for x in (real, made))
-    loss = objectives.discriminator_loss(on_real, on_made).item()
+    loss = losses.discriminator_loss(on_real, on_made).item()
     assert -found["value"] == pytest.approx(loss, rel=1e-2)
     same = page.evaluate(
         "() => { const p = (x) => formulas.logNormal(x, 0, 1);"
@@ -143,8 +145,8 @@ def test_a_step_says_what_it_lacks_and_is_whole_again_once_it_is_restored(
     app, tmp_path, monkeypatch, damage
 ):
     copies = tmp_path / "checkpoints"
-    shutil.copytree(folders.CHECKPOINTS / lessons.PLANE, copies / lessons.PLANE)
-    monkeypatch.setattr(folders, "CHECKPOINTS", copies)
+    shutil.copytree(paths.CHECKPOINTS / lessons.PLANE, copies / lessons.PLANE)
+    monkeypatch.setattr(paths, "CHECKPOINTS", copies)
     kept = copies / lessons.PLANE / ("recipe.json" if damage == "of no model" else "latents.json")
     whole = kept.read_bytes()
     for _ in range(2):  # Nothing of either is remembered.
@@ -227,7 +229,7 @@ TRANSLATE = """(place) => {
 def test_every_step_is_moved_by_the_keyboard_and_asks_nothing_of_the_server(page, tmp_path):
     """Translated too; all of it is on a projector's screen, and nothing is cut on a telephone."""
     places = {name: str(tmp_path / name) for name in ("runs", "cache", "data")}
-    with serving(tmp_path, folders.REPOSITORY / "app.py", places) as server:
+    with serving(tmp_path, paths.REPOSITORY / "app.py", places) as server:
         for name, steps in STEPS.items():
             page.set_viewport_size({"width": 1280, "height": 800})
             page.goto(f"{server}/{name}")

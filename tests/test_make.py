@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from genmodels import folders
+from genmodels import paths
 
 TOO_OLD = "#!/bin/sh\nexit 1\n"
 """What a Python says that is asked whether it is new enough, and is not."""
@@ -18,7 +18,7 @@ TOO_OLD = "#!/bin/sh\nexit 1\n"
 def place(tmp_path) -> Path:
     if not shutil.which("make"):
         pytest.skip("needs make")
-    shutil.copy(folders.REPOSITORY / "Makefile", tmp_path)
+    shutil.copy(paths.REPOSITORY / "Makefile", tmp_path)
     (tmp_path / "requirements.txt").touch()
     return tmp_path
 

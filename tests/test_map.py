@@ -13,9 +13,12 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 from test_pages import wait_for_work
 
-from genmodels import folders, latent, pictures, posteriors, runs, tsne, weights
+from genmodels import paths, runs
+from genmodels.data import formats
 from genmodels.errors import RunError
-from genmodels.latent import Kept
+from genmodels.latents import geometry, posteriors, tsne
+from genmodels.latents.geometry import Kept
+from genmodels.models import weights
 from genmodels.ui import map_view, navigation, shell
 
 COUNT = 60
@@ -51,18 +54,18 @@ def mapped(make_run):
 def test_the_plane_of_the_first_components_holds_their_share_of_the_variance():
     signs = torch.tensor([[a, b, c] for a in (-1.0, 1.0) for b in (-1.0, 1.0) for c in (-1.0, 1.0)])
     latents = signs * torch.tensor([3.0, 1.0, 2.0])  # variances 9 : 1 : 4
-    plane = latent.principal_plane(latents)
-    assert latent.held_variance(plane, latents) == pytest.approx(13 / 14)
-    assert latent.held_variance(plane, torch.zeros(4, 3)) == 1
+    plane = geometry.principal_plane(latents)
+    assert geometry.held_variance(plane, latents) == pytest.approx(13 / 14)
+    assert geometry.held_variance(plane, torch.zeros(4, 3)) == 1
 
 
 def test_a_picture_in_colour_keeps_below_its_limit_and_a_grey_one_is_not_touched():
     noise = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
     colour = Image.fromarray(noise)
     grey = Image.fromarray(noise[..., 0])
-    limit = len(pictures.webp(colour)) // 2
-    assert limit / 3 < len(pictures.webp_within(colour, limit)) <= limit
-    assert pictures.webp_within(grey, 100) == pictures.webp(grey)
+    limit = len(formats.webp(colour)) // 2
+    assert limit / 3 < len(formats.webp_within(colour, limit)) <= limit
+    assert formats.webp_within(grey, 100) == formats.webp(grey)
 
 
 def test_stored_posterior_means_have_labels_of_the_data_sets_classes():
@@ -100,10 +103,10 @@ def test_classes_of_own_pictures_are_known_when_these_are_gone(mapped, app):
     assert app.image[0].captions == [shell.plain("Chosen point: <b>dogs</b>")]
 
 
-def tiles_of(sheet) -> pictures.Images:
+def tiles_of(sheet) -> formats.Images:
     content = base64.b64decode(sheet["url"].split(",")[1])
     with Image.open(io.BytesIO(content)) as picture:
-        return pictures.split(picture, sheet["height"], sheet["width"])
+        return formats.split(picture, sheet["height"], sheet["width"])
 
 
 def test_the_tiles_and_the_points_show_what_decodes_there(mapped):
@@ -314,7 +317,7 @@ def test_few_posterior_means_make_no_tsne(app, mapped):
 def test_a_person_looks_around_and_chooses(page, mapped, runs_folder, tmp_path):
     mapped()
     places = {"runs": str(runs_folder), "cache": str(tmp_path / "cache"), "data": "/nowhere"}
-    with serving(tmp_path, folders.REPOSITORY / "app.py", places) as server:
+    with serving(tmp_path, paths.REPOSITORY / "app.py", places) as server:
         page.set_viewport_size({"width": 1280, "height": 1100})
         open_page(page, f"{server}/map?model=mine", ".genmodels-plane")
         page.wait_for_timeout(1000)
@@ -367,7 +370,7 @@ def test_on_a_telephone_a_finger_scrolls_looks_around_and_taps(browser, tmp_path
     context = browser.new_context(viewport=size, has_touch=True, is_mobile=True)
     page = context.new_page()
     page.set_default_timeout(60_000)
-    with serving(tmp_path, folders.REPOSITORY / "app.py", places) as server:
+    with serving(tmp_path, paths.REPOSITORY / "app.py", places) as server:
         open_page(page, f"{server}/map?model=vae-mnist-2d", ".genmodels-plane")
         page.get_by_text("Swipe up or down to scroll").wait_for()
         page.wait_for_selector(".genmodels-large[data-place]")

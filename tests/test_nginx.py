@@ -22,11 +22,11 @@ import pytest
 from browser import CHROMIUM, FLAGS, Traffic, open_page, serving
 from test_own_pictures import many, zipped
 
-from genmodels import export, folders
-from genmodels.own_pictures import MB, ZIP_BYTES
-from genmodels.ui import guard, visitor
+from genmodels import paths
+from genmodels.data.own_pictures import MB, ZIP_BYTES
+from genmodels.ui import guard, site, visitor
 
-SHIPPED = (folders.REPOSITORY / "docs" / "nginx.conf").read_text()
+SHIPPED = (paths.REPOSITORY / "docs" / "nginx.conf").read_text()
 MIME_TYPES = Path("/etc/nginx/mime.types")
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 
@@ -65,7 +65,7 @@ def place(tmp_path_factory) -> Iterator[Place]:
         apps = []
         for number in (1, 2):
             (folder / f"app-{number}").mkdir()
-            app = folders.REPOSITORY / "app.py"
+            app = paths.REPOSITORY / "app.py"
             base = "--server.baseUrlPath=/genmodels"
             apps.append(stack.enter_context(serving(folder / f"app-{number}", app, shared, base)))
         ports = [re.findall(r":(\d+)", app)[0] for app in apps]
@@ -247,7 +247,7 @@ def stripped(request, tmp_path) -> Iterator[str]:
     """The app behind a proxy that takes PREFIX off, as JupyterHub and Coder do; its address."""
     (port,) = free_ports(1)
     places = {name: str(tmp_path / name) for name in ("runs", "cache", "data")}
-    app = folders.REPOSITORY / "app.py"
+    app = paths.REPOSITORY / "app.py"
     base = [f"--server.baseUrlPath={request.param}"] if request.param else []
     with serving(tmp_path, app, places, *base) as address:
         upstream = address.removesuffix(request.param)
@@ -294,7 +294,7 @@ def test_an_exported_site_works_as_debian_serves_it(page, tmp_path, monkeypatch)
     """It names no type for .mjs, nor for what else is not in its list, and the folder lies deep."""
     monkeypatch.setenv("GENMODELS_CACHE", str(tmp_path / "cache"))
     written = tmp_path / "served" / "some where" / "site"
-    assert export.main(["vae-mnist-2d", "--out", str(written)]) == 0
+    assert site.main(["vae-mnist-2d", "--out", str(written)]) == 0
     (port,) = free_ports(1)
     (tmp_path / "mime.types").write_bytes(MIME_TYPES.read_bytes())
     rules = f"""

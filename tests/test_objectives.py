@@ -3,7 +3,7 @@ import torch
 from torch.distributions import Normal, kl_divergence
 from torch.nn import functional as F
 
-from genmodels import objectives
+from genmodels.models import losses
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -15,8 +15,8 @@ def test_kl_is_that_of_the_distributions():
     log_variance = torch.randn(5, 7, generator=rng(2)) * 2
     posterior = Normal(mean, (log_variance / 2).exp())
     expected = kl_divergence(posterior, Normal(0.0, 1.0)).sum(1)
-    torch.testing.assert_close(objectives.kl_divergence(mean, log_variance), expected)
-    assert objectives.kl_divergence(torch.zeros(2, 7), torch.zeros(2, 7)).tolist() == [0, 0]
+    torch.testing.assert_close(losses.kl_divergence(mean, log_variance), expected)
+    assert losses.kl_divergence(torch.zeros(2, 7), torch.zeros(2, 7)).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("reduction", ["sum", "mean"])
@@ -29,7 +29,7 @@ def test_reconstruction_is_the_cross_entropy_of_probabilities(reduction):
             for probabilities, image in zip(logits.sigmoid(), images, strict=True)
         ]
     )
-    errors = objectives.reconstruction_error(logits, images, reduction)
+    errors = losses.reconstruction_error(logits, images, reduction)
     torch.testing.assert_close(errors, expected)
 
 
@@ -38,16 +38,16 @@ def test_adversarial_losses_are_the_cross_entropies_of_probabilities():
     ones, zeros = torch.ones(9), torch.zeros(9)
     expected = F.binary_cross_entropy(real.sigmoid(), ones)
     expected += F.binary_cross_entropy(fake.sigmoid(), zeros)
-    torch.testing.assert_close(objectives.discriminator_loss(real, fake), expected)
+    torch.testing.assert_close(losses.discriminator_loss(real, fake), expected)
     expected = F.binary_cross_entropy(fake.sigmoid(), ones)
-    torch.testing.assert_close(objectives.generator_loss(fake), expected)
+    torch.testing.assert_close(losses.generator_loss(fake), expected)
 
 
 def test_hinge_losses_are_those_of_the_paper():
     real, fake = torch.tensor([2.0, 0.5, -1.0]), torch.tensor([-3.0, 0.0, 1.0])
     expected = (0 + 0.5 + 2) / 3 + (0 + 1 + 2) / 3
-    assert objectives.discriminator_loss(real, fake, "hinge").item() == pytest.approx(expected)
-    assert objectives.generator_loss(fake, "hinge").item() == pytest.approx(2 / 3)
+    assert losses.discriminator_loss(real, fake, "hinge").item() == pytest.approx(expected)
+    assert losses.generator_loss(fake, "hinge").item() == pytest.approx(2 / 3)
 
 
 def test_mode_seeking_is_the_ratio_of_the_distances_of_neighbours():
@@ -55,20 +55,20 @@ def test_mode_seeking_is_the_ratio_of_the_distances_of_neighbours():
     images = torch.zeros(5, 1, 2, 2)
     images[1], images[3] = 0.5, -0.25
     images.requires_grad_()
-    sameness = objectives.mode_seeking(latents, images)
+    sameness = losses.mode_seeking(latents, images)
     assert sameness.item() == pytest.approx((2 / 0.5 + 2 / 0.25) / 2)
     sameness.backward()
     assert images.grad is not None
     assert (images.grad[1] < 0).all()  # Descending it takes them apart.
     assert (images.grad[4] == 0).all()
-    assert objectives.mode_seeking(latents[:1], images[:1]).item() == 0
-    assert objectives.mode_seeking(latents[:2], images[[0, 0]]).isfinite()
+    assert losses.mode_seeking(latents[:1], images[:1]).item() == 0
+    assert losses.mode_seeking(latents[:2], images[[0, 0]]).isfinite()
 
 
 def test_the_gradient_penalty_is_half_the_squared_gradient_at_each_image():
     images = torch.randn(4, 1, 3, 3, generator=rng(1)).requires_grad_()
     logits = images.square().flatten(1).sum(1)  # Its gradient is 2x.
-    penalty = objectives.gradient_penalty(logits, images)
+    penalty = losses.gradient_penalty(logits, images)
     torch.testing.assert_close(penalty, 2 * images.square().sum() / 4)
     penalty.backward()
     torch.testing.assert_close(images.grad, images.detach())
@@ -81,23 +81,23 @@ def test_the_gaussian_error_is_the_density_at_the_variance_that_fits_best():
         return -Normal(means, variance.sqrt()).log_prob(images).flatten(1).sum(1)
 
     best = (means - images).square().mean()
-    torch.testing.assert_close(objectives.gaussian_error(means, images), error(best))
+    torch.testing.assert_close(losses.gaussian_error(means, images), error(best))
     for factor in (0.8, 1.25):
         assert error(best * factor).mean() > error(best).mean()
-    same = objectives.gaussian_error(images, images)
+    same = losses.gaussian_error(images, images)
     assert same.isfinite().all()
-    mean = objectives.gaussian_error(means, images).mean().item()
-    assert objectives.variance_behind(mean, 25) == pytest.approx(best.item())
-    given = objectives.gaussian_error(means, images, variance=best.item())
+    mean = losses.gaussian_error(means, images).mean().item()
+    assert losses.variance_behind(mean, 25) == pytest.approx(best.item())
+    given = losses.gaussian_error(means, images, variance=best.item())
     torch.testing.assert_close(given, error(best))
 
 
 def test_the_feature_distance_is_of_directions_place_by_place_and_stage_by_stage():
     one, other = torch.zeros(2, 2, 3, 2, 2)
     one[:, 0], other[:, 0] = 2.0, 5.0  # The same direction.
-    assert objectives.feature_distance([one], [other]).tolist() == pytest.approx([0, 0])
+    assert losses.feature_distance([one], [other]).tolist() == pytest.approx([0, 0])
     other[1, :, 0, 0] = torch.tensor([0.0, 1.0, 0.0])  # A right angle in one place of four.
-    found = objectives.feature_distance([one, one], [other, other])
+    found = losses.feature_distance([one, one], [other, other])
     assert found.tolist() == pytest.approx([0, 2 * 2 / 4])
 
 
@@ -105,9 +105,9 @@ def test_logits_of_ten_thousand_overflow_nowhere():
     large = torch.tensor([[1e4, -1e4]], requires_grad=True)
     images = torch.tensor([[0.0, 1.0]])
     values = [
-        objectives.reconstruction_error(large, images).mean(),
-        objectives.discriminator_loss(-large, large),
-        objectives.generator_loss(large),
+        losses.reconstruction_error(large, images).mean(),
+        losses.discriminator_loss(-large, large),
+        losses.generator_loss(large),
     ]
     assert [loss.item() for loss in values] == [2e4, 1e4, 5e3]
     for loss in values:
@@ -119,9 +119,9 @@ def test_logits_of_ten_thousand_overflow_nowhere():
 def test_losses_of_bfloat16_logits_are_computed_in_float32():
     logits = torch.randn(64, generator=rng()).bfloat16()
     for loss in (
-        objectives.generator_loss(logits),
-        objectives.discriminator_loss(logits, logits),
-        objectives.reconstruction_error(logits[None], torch.zeros(1, 64)),
+        losses.generator_loss(logits),
+        losses.discriminator_loss(logits, logits),
+        losses.reconstruction_error(logits[None], torch.zeros(1, 64)),
     ):
         assert loss.dtype == torch.float32
 
@@ -129,7 +129,7 @@ def test_losses_of_bfloat16_logits_are_computed_in_float32():
 def test_a_reparametrised_draw_has_the_posteriors_moments_and_passes_gradients():
     mean = torch.full((20_000, 1), 2.0, requires_grad=True)
     log_variance = torch.full((20_000, 1), -1.0, requires_grad=True)
-    draws = objectives.reparametrise(mean, log_variance, rng())
+    draws = losses.reparametrise(mean, log_variance, rng())
     assert draws.mean().item() == pytest.approx(2.0, abs=0.02)
     assert draws.var().item() == pytest.approx(torch.tensor(-1.0).exp().item(), abs=0.02)
     draws.sum().backward()
@@ -137,11 +137,11 @@ def test_a_reparametrised_draw_has_the_posteriors_moments_and_passes_gradients()
     assert log_variance.grad is not None
     assert torch.equal(mean.grad, torch.ones_like(mean))
     torch.testing.assert_close(log_variance.grad, (draws - mean).detach() / 2)
-    assert torch.equal(objectives.reparametrise(mean, log_variance, rng()), draws)
+    assert torch.equal(losses.reparametrise(mean, log_variance, rng()), draws)
 
 
 def test_the_kl_is_the_sum_of_what_its_numbers_add():
     mean, log_variance = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(0))
-    terms = objectives.kl_terms(mean, log_variance)
+    terms = losses.kl_terms(mean, log_variance)
     assert terms.shape == (5, 3)
-    torch.testing.assert_close(terms.sum(1), objectives.kl_divergence(mean, log_variance))
+    torch.testing.assert_close(terms.sum(1), losses.kl_divergence(mean, log_variance))

@@ -23,12 +23,15 @@ from PIL import Image
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.testing.v1 import AppTest
 
-from genmodels import data, evaluation, folders, own_pictures, posteriors, recipes, runs, weights
-from genmodels.command import main
+from genmodels import evaluation, paths, recipes, runs
+from genmodels.data import datasets, own_pictures
 from genmodels.errors import DataError, RecipeError
 from genmodels.evaluation import EvaluationError
+from genmodels.latents import posteriors
+from genmodels.models import weights
 from genmodels.recipes import RECIPES
 from genmodels.runs import Run, Status
+from genmodels.training.command import main
 from genmodels.ui import navigation, shell, work
 from genmodels.ui import own_pictures as view
 
@@ -108,7 +111,7 @@ def test_a_zip_becomes_a_set_at_both_shapes_in_two_splits(runs_folder):
     assert told[-1] == ("Preparing the pictures", 30, 30)
     assert own_pictures.list_sets() == [made] == [own_pictures.open_set(made.id)]
     for name, shape in (("vae-mnist", (1, 28, 28)), ("vae-imagenette", (3, 64, 64))):
-        train, val = (data.of(own(made.id, name), split) for split in ("train", "val"))
+        train, val = (datasets.of(own(made.id, name), split) for split in ("train", "val"))
         assert (train.pixels.shape, val.pixels.shape) == ((27, *shape), (3, *shape))
         assert (train.pixels.dtype, train.labels.dtype) == (torch.uint8, torch.int64)
         assert train.classes == made.classes
@@ -121,7 +124,7 @@ def test_a_zip_becomes_a_set_at_both_shapes_in_two_splits(runs_folder):
 def test_pictures_are_fitted_as_those_of_the_data_sets_and_the_preview_shows_them():
     made = own_pictures.from_zip(zipped(many(20)), "cats.zip")
     rgb, grey = (
-        [data.fit(Image.open(io.BytesIO(picture(number))), size) for number in range(20)]
+        [datasets.fit(Image.open(io.BytesIO(picture(number))), size) for number in range(20)]
         for size in (64, 28)
     )
     expected = {
@@ -133,7 +136,7 @@ def test_pictures_are_fitted_as_those_of_the_data_sets_and_the_preview_shows_the
         assert shown.shape == (18, *shape)
         assert shown.dtype == np.uint8
         assert {image.tobytes() for image in shown} <= expected[dataset]
-        trained = data.of(own(made.id, f"vae-{dataset}"), "train").pixels
+        trained = datasets.of(own(made.id, f"vae-{dataset}"), "train").pixels
         assert np.array_equal(shown, trained.permute(0, 2, 3, 1).numpy())
 
 
@@ -155,7 +158,7 @@ def test_a_folder_becomes_a_set_with_its_folders_as_classes(tmp_path):
     made = own_pictures.from_path(folder)
     assert (made.title, made.classes, made.count) == ("My pets", ("cat", "dog"), 22)
     assert made.about == "22 pictures in 2 classes; left out: 1 × not a picture"
-    splits = [data.of(own(made.id), split) for split in ("train", "val")]
+    splits = [datasets.of(own(made.id), split) for split in ("train", "val")]
     assert torch.cat([images.labels for images in splits]).bincount().tolist() == [10, 12]
     assert own_pictures.from_path(folder) == made
     (folder / "pets" / "cat" / "000.png").write_bytes(picture(99))
@@ -629,7 +632,7 @@ def test_copies_and_sets_too_small_to_be_measured_are_told_of():
     assert made.warnings[0].startswith("39 of the 40 pictures are copies")
     for count, measurable in ((16, False), (34, False), (35, True)):
         made = own_pictures.from_zip(zipped(many(count)), "cats.zip")
-        held_out = len(data.of(own(made.id), "val"))
+        held_out = len(datasets.of(own(made.id), "val"))
         # What the kernel distance and recall need.
         assert (held_out >= 4) == measurable == (made.warnings == [])
 
@@ -642,7 +645,7 @@ def test_sets_of_the_first_format_are_read():
     (made.folder / "set.json").write_text(json.dumps(old))
     found = own_pictures.open_set(made.id)
     assert found.about == "20 pictures; left out: 2 × not a picture, 1 × too large"
-    assert data.of(own(found.id), "train").classes == ("cats",)
+    assert datasets.of(own(found.id), "train").classes == ("cats",)
 
 
 def test_a_set_is_made_in_hardly_more_memory_than_its_pictures_take():
@@ -680,7 +683,7 @@ def test_a_set_is_deleted_unless_a_run_learns_from_it(make_run):
     with pytest.raises(DataError, match="there is no picture set"):
         own_pictures.delete(made.id)
     with pytest.raises(DataError, match=r"there is no picture set .* make it again"):
-        data.of(run.recipe, "train")
+        datasets.of(run.recipe, "train")
     assert own_pictures.from_zip(zipped(many()), "cats.zip") == made
 
 
@@ -713,7 +716,7 @@ def test_damaged_pictures_of_a_set_are_told_of():
     content[-300] ^= 1
     path.write_bytes(content)
     with pytest.raises(DataError, match=f"{made.id} is damaged"):
-        data.of(own(made.id), "train")
+        datasets.of(own(made.id), "train")
     path.write_bytes(b"")
     with pytest.raises(DataError, match=f"{made.id} is damaged"):
         own_pictures.preview(made.id, "mnist")
@@ -761,7 +764,7 @@ def test_other_features_measure_own_pictures_against_themselves(make_run):
     entries = evaluation.evaluate(run, pixels, samples=20)
     real, floor = entries[0]["real"], entries[0]["floor"]
     assert (real["dataset"], real["images"], floor["images"]) == (made.id, 8, 20)
-    assert real["fingerprint"] == data.of(run.recipe, "val").fingerprint
+    assert real["fingerprint"] == datasets.of(run.recipe, "val").fingerprint
 
 
 def train(*arguments: str) -> int:
@@ -976,9 +979,7 @@ def test_whatever_is_pressed_while_a_zip_is_prepared_the_set_is_made(page, tmp_p
     large = {f"{number}.png": picture(number, (1200, 900)) for number in range(60)}
     (tmp_path / "cats.zip").write_bytes(zipped(large).getvalue())
     places = {name: str(tmp_path / name) for name in ("runs", "data", "cache")}
-    with serving(
-        tmp_path, folders.REPOSITORY / "app.py", {**places, "training": "open"}
-    ) as address:
+    with serving(tmp_path, paths.REPOSITORY / "app.py", {**places, "training": "open"}) as address:
         page.goto(f"{address}/train")
         chooser = page.get_by_role("combobox", name="Learn from")
         page.get_by_text("Add own pictures").click()

@@ -11,8 +11,12 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import genmodels
-from genmodels import data, folders, pack, pictures, posteriors, runs, table, weights
+from genmodels import paths, runs
+from genmodels.data import datasets, formats
 from genmodels.errors import RunError
+from genmodels.export import packing, tables
+from genmodels.latents import posteriors
+from genmodels.models import weights
 
 SHIPPED = [run.id for run in runs.list_runs() if isinstance(run, runs.Run) and run.shipped]
 
@@ -33,25 +37,25 @@ def test_a_shipped_run_is_whole(name):
 
 
 def test_what_ships_is_small():
-    sizes = [path.stat().st_size for path in folders.CHECKPOINTS.rglob("*") if path.is_file()]
+    sizes = [path.stat().st_size for path in paths.CHECKPOINTS.rglob("*") if path.is_file()]
     assert max(sizes) < 10e6
     assert sum(sizes) < 60e6
 
 
 def test_only_a_finished_run_is_packed_and_nothing_is_overwritten(runs_folder, tmp_path):
-    shutil.copytree(folders.CHECKPOINTS / "vae-mnist", runs_folder / "mine")
+    shutil.copytree(paths.CHECKPOINTS / "vae-mnist", runs_folder / "mine")
     mine = runs.find("mine")
-    packed = pack.pack(mine, tmp_path / "copy")
+    packed = packing.pack(mine, tmp_path / "copy")
     assert packed.metrics() == mine.metrics()
     assert packed.samples().keys() == mine.samples().keys()
     assert packed.info["parent"] == "mine"
     kept, own = posteriors.kept(packed), posteriors.kept(mine)
     assert kept == own | {"weights_fingerprint": weights.fingerprint(packed)}
     with pytest.raises(RunError, match="there already"):
-        pack.pack(mine, tmp_path / "copy")
+        packing.pack(mine, tmp_path / "copy")
     runs.write_status(mine.path, runs.Status("stopped"))
     with pytest.raises(RunError, match="finished"):
-        pack.pack(mine, tmp_path / "other")
+        packing.pack(mine, tmp_path / "other")
     assert not (tmp_path / "other").exists()
 
 
@@ -61,23 +65,23 @@ def test_large_samples_in_colour_are_packed_smaller(make_run, tmp_path):
     (run.path / "samples").mkdir(exist_ok=True)
     noise = np.random.default_rng(0).integers(0, 256, (512, 512, 3), np.uint8)
     first = run.path / "samples" / "000000000.webp"
-    first.write_bytes(pictures.webp(Image.fromarray(noise).resize((128, 128)).resize((512, 512))))
+    first.write_bytes(formats.webp(Image.fromarray(noise).resize((128, 128)).resize((512, 512))))
     before = first.stat().st_size
-    packed = pack.pack(run, tmp_path / "copy").samples()[0]
-    assert first.stat().st_size == before > pack.SAMPLES_BYTES >= packed.stat().st_size
+    packed = packing.pack(run, tmp_path / "copy").samples()[0]
+    assert first.stat().st_size == before > packing.SAMPLES_BYTES >= packed.stat().st_size
     with Image.open(packed) as picture:
         assert (picture.format, picture.size) == ("WEBP", (512, 512))
 
 
 def test_a_weight_too_large_for_half_precision_is_not_packed():
     with pytest.raises(RunError, match="finite"):
-        pack.halved({"weight": torch.tensor([1e6])})
+        packing.halved({"weight": torch.tensor([1e6])})
 
 
 def test_the_readme_shows_the_table_that_the_run_folders_give():
-    readme = (folders.REPOSITORY / "README.md").read_text()
-    assert table.updated(readme) == readme
-    rows = re.findall(r"^\| `([a-z0-9-]+)` \|", table.table(), re.MULTILINE)
+    readme = (paths.REPOSITORY / "README.md").read_text()
+    assert tables.updated(readme) == readme
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \|", tables.table(), re.MULTILINE)
     assert rows == [name for name in SHIPPED if not runs.find(name).recipe.hidden]
 
 
@@ -85,7 +89,7 @@ def test_the_readme_shows_the_table_that_the_run_folders_give():
 def test_shipped_samples_are_about_as_far_apart_as_real_images(name, data_folder):
     """A generator that collapsed onto a few pictures would give far less."""
     run = runs.find(name)
-    real = data.to_float(data.load(run.recipe.dataset, "val", data_folder).pixels[:1000])
+    real = datasets.to_float(datasets.load(run.recipe.dataset, "val", data_folder).pixels[:1000])
     samples = genmodels.load(name).sample(1000, seed=0)
     spreads = [torch.pdist(images.flatten(1)).mean().item() for images in (samples, real)]
     assert 0.8 < spreads[0] / spreads[1] < 1.25
@@ -101,9 +105,9 @@ def test_shipped_gans_draw_many_pictures_of_each_class(name, data_folder):
     """Such a generator is prone to draw one picture of each."""
     run = runs.find(name)
     model = genmodels.load(name)
-    val = data.load(run.recipe.dataset, "val", data_folder)
+    val = datasets.load(run.recipe.dataset, "val", data_folder)
     for label in range(run.recipe.class_count):
-        real = data.to_float(val.pixels[val.labels == label][:100])
+        real = datasets.to_float(val.pixels[val.labels == label][:100])
         samples = model.sample(100, seed=label, label=label)
         nearest = []
         for images in (samples, real):

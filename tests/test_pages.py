@@ -14,20 +14,12 @@ from streamlit.testing.v1 import AppTest
 from test_own_pictures import many, zipped
 
 from benchmarks.fid import random_weights
-from genmodels import (
-    evaluation,
-    figures,
-    folders,
-    jobs,
-    own_pictures,
-    pictures,
-    recipes,
-    runs,
-    weights,
-)
+from genmodels import evaluation, jobs, paths, recipes, runs
+from genmodels.data import formats, own_pictures
 from genmodels.errors import GenmodelsError
 from genmodels.jobs import limits
-from genmodels.ui import components, evaluation_view, navigation, shared, shell, work
+from genmodels.models import weights
+from genmodels.ui import components, evaluation_view, figures, navigation, shared, shell, work
 
 APP = Path(navigation.__file__)
 PAGES = [name for _, name, *_ in navigation.PAGES]
@@ -102,9 +94,7 @@ def test_the_home_page_does_not_import_torch():
         "assert app.subheader and not app.exception; print('torch' in sys.modules)"
     )
     command = [sys.executable, "-c", code]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=True, cwd=folders.REPOSITORY
-    )
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=paths.REPOSITORY)
     assert done.stdout.split()[-1] == "False"
 
 
@@ -203,7 +193,7 @@ def test_fid_is_computed_on_the_page_into_the_cache(app, monkeypatch, tmp_path):
     random_weights(tmp_path / "random.pth")
     monkeypatch.setenv("GENMODELS_INCEPTION", str(tmp_path / "random.pth"))
     monkeypatch.setenv("GENMODELS_TRAINING", "open")
-    write_mnist(folders.data(), train=12, val=12)
+    write_mnist(paths.data(), train=12, val=12)
     open_page(app, "evaluate")
     app.number_input(key="samples").set_value(12)
     app.segmented_control(key="features").set_value("inception").run()
@@ -216,17 +206,17 @@ def test_fid_is_computed_on_the_page_into_the_cache(app, monkeypatch, tmp_path):
     [fid] = [metric for metric in app.metric if metric.label == "FID"]
     assert float(fid.value) > 0
     assert (
-        not (folders.CHECKPOINTS / "vae-mnist" / "evaluation.json").stat().st_mtime
+        not (paths.CHECKPOINTS / "vae-mnist" / "evaluation.json").stat().st_mtime
         > (tmp_path / "random.pth").stat().st_mtime
     )
-    assert list((folders.cache() / "evaluation").glob("*.json"))
+    assert list((paths.cache() / "evaluation").glob("*.json"))
 
 
 @pytest.fixture
 def measuring(app, monkeypatch) -> AppTest:
     """The page that measures, switched on, with a data set of a few digits."""
     monkeypatch.setenv("GENMODELS_TRAINING", "open")
-    write_mnist(folders.data(), train=20, val=12)
+    write_mnist(paths.data(), train=20, val=12)
     app.query_params["samples"] = "20"
     app.query_params["model"] = "vae-mnist"
     return open_page(app, "evaluate")
@@ -285,7 +275,7 @@ def test_a_damaged_measurement_spoils_no_other_and_not_the_page(app, where, monk
     path = own_run() / "evaluation.json"
     if where == "cache":
         path.unlink()
-        path = folders.cache() / "evaluation" / f"{weights.fingerprint(runs.find('mine'))}.json"
+        path = paths.cache() / "evaluation" / f"{weights.fingerprint(runs.find('mine'))}.json"
         path.parent.mkdir(parents=True)
     path.write_text("[{")
     app.query_params["model"] = "gan-mnist"
@@ -329,8 +319,8 @@ def test_a_distance_is_drawn_against_the_number_of_samples(app):
 
 
 def test_a_run_without_measurements_says_how_to_get_some(app):
-    shutil.copytree(folders.CHECKPOINTS / "vae-mnist", folders.runs() / "mine")
-    (folders.runs() / "mine" / "evaluation.json").unlink()
+    shutil.copytree(paths.CHECKPOINTS / "vae-mnist", paths.runs() / "mine")
+    (paths.runs() / "mine" / "evaluation.json").unlink()
     app.query_params["view"] = "Why the number of samples matters"
     app.query_params["model"] = "mine"
     open_page(app, "evaluate")
@@ -339,7 +329,7 @@ def test_a_run_without_measurements_says_how_to_get_some(app):
 
 @pytest.mark.parametrize("by", ["Pixels", "Features"])
 def test_samples_stand_beside_their_nearest_training_images(app, by):
-    write_mnist(folders.data(), train=60, val=30)
+    write_mnist(paths.data(), train=60, val=30)
     app.query_params["view"] = "Nearest training images"
     app.query_params["by"] = by
     wait_for_work(open_page(app, "evaluate"))
@@ -358,8 +348,8 @@ def test_without_training_images_there_is_a_button_to_download_them(app):
 
 def own_run(name: str = "mine") -> Path:
     """A copy of a shipped run among the user's own."""
-    folder = folders.runs() / name
-    shutil.copytree(folders.CHECKPOINTS / "vae-mnist", folder)
+    folder = paths.runs() / name
+    shutil.copytree(paths.CHECKPOINTS / "vae-mnist", folder)
     return folder
 
 
@@ -488,7 +478,7 @@ def test_a_class_is_offered_where_the_model_draws_latents_of_classes(
     assert app.selectbox(key="class").options == list("0123456789")
     app.selectbox(key="class").set_value("7").run()
     expected = shared.as_pictures(weights.load_run(run).sample(64, seed=0, label=7))
-    assert seen[-1]["sprite"].tobytes() == pictures.sprite(expected).tobytes()
+    assert seen[-1]["sprite"].tobytes() == formats.sprite(expected).tobytes()
     open_page(app, "interpolate")
     # A VAE's are those of its posteriors, of which a run that never trained stores none.
     ways = app.segmented_control(key="b_from").options

@@ -17,9 +17,12 @@ from streamlit.testing.v1 import AppTest
 from test_pages import wait_for_work
 
 import genmodels
-from genmodels import data, figures, folders, inputs, inversion, latent, objectives, runs, weights
-from genmodels.inputs import InputError
-from genmodels.ui import navigation, shell, work
+from genmodels import paths, runs
+from genmodels.data import datasets, single_picture
+from genmodels.data.single_picture import InputError
+from genmodels.latents import geometry, inversion
+from genmodels.models import losses, weights
+from genmodels.ui import figures, navigation, shell, work
 
 SEVEN = [[[0.3, 0.2], [0.7, 0.2], [0.45, 0.8]]]
 
@@ -34,8 +37,8 @@ def png(picture: Image.Image, kind: str = "PNG", **options) -> bytes:
 
 
 def test_a_test_image_of_mnist_is_hardly_changed(data_folder):
-    images = data.load("mnist", "val", data_folder).pixels[:300, 0].float().numpy() / 255
-    changes = [abs(inputs.like_mnist(image)[0] - image).mean() for image in images]
+    images = datasets.load("mnist", "val", data_folder).pixels[:300, 0].float().numpy() / 255
+    changes = [abs(single_picture.like_mnist(image)[0] - image).mean() for image in images]
     assert np.mean(changes) < 1e-4
     assert np.median(changes) == 0
 
@@ -44,7 +47,7 @@ def test_a_digit_fills_the_box_and_its_mass_is_in_the_middle():
     ink = np.zeros((200, 120), np.float32)
     ink[10:190, 5:30] = 1  # A bar with a foot: the mass is left of the box's middle.
     ink[165:190, 5:95] = 1
-    image = inputs.like_mnist(ink)
+    image = single_picture.like_mnist(ink)
     assert image.shape == (1, 28, 28)
     assert image.dtype == np.float32
     assert image.min() == 0 <= image.max() <= 1
@@ -59,23 +62,23 @@ def test_a_digit_fills_the_box_and_its_mass_is_in_the_middle():
 def test_a_digit_far_from_its_middle_stays_whole():
     ink = np.zeros((100, 100), np.float32)
     ink[:, :4], ink[0, 99] = 1, 1
-    columns = np.flatnonzero(inputs.like_mnist(ink)[0].any(0))
+    columns = np.flatnonzero(single_picture.like_mnist(ink)[0].any(0))
     assert columns[-1] - columns[0] == 19
 
 
 @pytest.mark.parametrize("value", [0, 1])
 def test_no_ink_and_nothing_but_ink_are_refused(value):
     with pytest.raises(InputError, match="draw a digit"):
-        inputs.like_mnist(np.full((50, 50), value, np.float32))
+        single_picture.like_mnist(np.full((50, 50), value, np.float32))
 
 
 def test_a_drawing_has_ink_where_the_pen_was():
-    ink = inputs.drawn([[[0.5, 0.5]], [[0.1, 0.9], [0.9, 0.9]]])
+    ink = single_picture.drawn([[[0.5, 0.5]], [[0.1, 0.9], [0.9, 0.9]]])
     assert ink.shape == (280, 280)
     assert ink[140, 140] == ink[252, 140] == 1
     assert ink[20, 20] == ink[200, 140] == 0
     width = (ink[:, 140] > 0.5)[200:].sum()
-    assert abs(width - inputs.PEN) <= 1
+    assert abs(width - single_picture.PEN) <= 1
 
 
 @pytest.mark.parametrize(
@@ -90,23 +93,23 @@ def test_a_drawing_has_ink_where_the_pen_was():
         [[[0.5, 1e9]]],
         [[[0.5, 10**400]]],
         [[["a", "b"]]],
-        [[[0.1, 0.1]]] * (inputs.STROKES + 1),
-        [[[0.1, 0.1]] * (inputs.POINTS + 1)],
+        [[[0.1, 0.1]]] * (single_picture.STROKES + 1),
+        [[[0.1, 0.1]] * (single_picture.POINTS + 1)],
     ],
 )
 def test_what_is_no_drawing_is_refused(strokes):
     with pytest.raises(InputError, match="draw again"):
-        inputs.drawn(strokes)
+        single_picture.drawn(strokes)
 
 
 def test_dark_ink_on_uneven_paper_becomes_the_digit_itself():
-    digit = inputs.like_mnist(inputs.drawn(SEVEN))
+    digit = single_picture.like_mnist(single_picture.drawn(SEVEN))
     x = np.linspace(0, 1, 280)
     paper = 0.9 - 0.3 * x[None] - 0.1 * x[:, None]
     grain = np.random.default_rng(0).normal(0, 0.02, paper.shape)
-    photo = (paper * (1 - 0.8 * inputs.drawn(SEVEN)) + grain).clip(0, 1)
+    photo = (paper * (1 - 0.8 * single_picture.drawn(SEVEN)) + grain).clip(0, 1)
     picture = Image.fromarray((photo * 255).astype(np.uint8))
-    found = inputs.like_mnist(inputs.ink(picture))
+    found = single_picture.like_mnist(single_picture.ink(picture))
     assert abs(found - digit).mean() < 0.03
     assert abs(digit).mean() > 0.08
 
@@ -164,7 +167,7 @@ def photo(digit: np.ndarray, kind: str, rng: np.random.Generator) -> Image.Image
     ],
 )
 def test_the_digit_comes_out_of_a_photo(kind, data_folder):
-    images, count = data.load("mnist", "val", data_folder), 20
+    images, count = datasets.load("mnist", "val", data_folder), 20
     rng = np.random.default_rng(0)
     found = []
     for digit in images.pixels[:count, 0].numpy():
@@ -172,7 +175,7 @@ def test_the_digit_comes_out_of_a_photo(kind, data_folder):
             picture = Image.fromarray(255 - digit if "inverted" in kind else digit)
         else:
             picture = photo(digit, kind, rng)
-        found.append(inputs.like_mnist(inputs.ink(picture)))
+        found.append(single_picture.like_mnist(single_picture.ink(picture)))
     with torch.inference_mode():
         answers = genmodels.load("classifier-mnist").classifier(torch.from_numpy(np.stack(found)))
     right = (answers.argmax(1) == images.labels[:count]).sum()
@@ -184,7 +187,7 @@ def test_the_digit_comes_out_of_a_photo(kind, data_folder):
 def test_an_empty_sheet_or_board_has_no_ink(shade, grain):
     light = shade * np.linspace(0.7, 1, 800)[None]
     noisy = (light + np.random.default_rng(0).normal(0, grain, (600, 800))).clip(0, 1)
-    assert inputs.ink(Image.fromarray((noisy * 255).astype(np.uint8))).max() == 0
+    assert single_picture.ink(Image.fromarray((noisy * 255).astype(np.uint8))).max() == 0
 
 
 def bomb(width: int, height: int) -> bytes:
@@ -205,7 +208,7 @@ def bomb(width: int, height: int) -> bytes:
         (png(Image.new("L", (30, 30)), "TIFF"), "TIFF files can't be read: save as JPEG"),
         (b"\0\0\0\x18ftypheic" + bytes(99), "HEIC files can't be read: export as JPEG"),
         (b"BM is how this text begins", "isn't a picture"),
-        (bytes(50 * inputs.MB), "50 MB"),
+        (bytes(50 * single_picture.MB), "50 MB"),
         (bomb(10_000, 10_000), "50 million pixels"),
         (bomb(60_000, 60_000), "50 million pixels"),
         (png(Image.effect_noise((99, 99), 9))[:500], "damaged"),
@@ -214,24 +217,26 @@ def bomb(width: int, height: int) -> bytes:
 )
 def test_what_is_no_picture_too_large_or_damaged_is_refused(content, words):
     with pytest.raises(InputError, match=words):
-        inputs.read(content)
+        single_picture.read(content)
 
 
 @pytest.mark.filterwarnings("error")
 def test_pictures_of_many_kinds_are_read_upright_and_on_white():
     exif = Image.Exif()
     exif[0x0112] = 6
-    assert inputs.read(png(Image.new("L", (40, 20)), exif=exif)).size == (20, 40)
-    clear = inputs.read(png(Image.new("RGBA", (20, 20), (0, 0, 0, 0))))
-    assert (inputs.fitted(clear, (3, 64, 64)) == 1).all()
+    assert single_picture.read(png(Image.new("L", (40, 20)), exif=exif)).size == (20, 40)
+    clear = single_picture.read(png(Image.new("RGBA", (20, 20), (0, 0, 0, 0))))
+    assert (single_picture.fitted(clear, (3, 64, 64)) == 1).all()
     for kind in ("JPEG", "WEBP", "GIF", "BMP"):
-        assert inputs.read(png(Image.new("L", (20, 20), 200), kind)).size == (20, 20)
+        assert single_picture.read(png(Image.new("L", (20, 20), 200), kind)).size == (20, 20)
     deep = Image.fromarray(np.full((20, 20), 0x8080, np.uint16))
-    assert abs(inputs.fitted(inputs.read(png(deep)), (1, 28, 28)) - 0.5).max() < 0.01
+    assert (
+        abs(single_picture.fitted(single_picture.read(png(deep)), (1, 28, 28)) - 0.5).max() < 0.01
+    )
 
 
 def test_a_grey_picture_suits_a_model_of_colours():
-    image = inputs.fitted(Image.linear_gradient("L"), (3, 64, 64))
+    image = single_picture.fitted(Image.linear_gradient("L"), (3, 64, 64))
     assert image.shape == (3, 64, 64)
     assert image.dtype == np.float32
     assert (image[0] == image[2]).all()
@@ -244,7 +249,7 @@ def test_a_grey_picture_suits_a_model_of_colours():
 
 def test_the_posterior_has_the_elbos_two_terms():
     model = genmodels.load("vae-mnist")
-    image = torch.from_numpy(inputs.like_mnist(inputs.drawn(SEVEN)))
+    image = torch.from_numpy(single_picture.like_mnist(single_picture.drawn(SEVEN)))
     found = inversion.posterior(model, image)
     with torch.no_grad():
         mean, log_variance = model.encode(image[None])
@@ -252,7 +257,7 @@ def test_the_posterior_has_the_elbos_two_terms():
         measured = model.measure(many, torch.zeros(512), torch.Generator().manual_seed(1))
     torch.testing.assert_close(found.mean, mean[0])
     torch.testing.assert_close(found.image, model.decode(mean)[0])
-    kl = objectives.kl_divergence(mean, log_variance)[0]
+    kl = losses.kl_divergence(mean, log_variance)[0]
     torch.testing.assert_close(found.kl.sum(), kl)
     assert found.reconstruction == pytest.approx(measured["reconstruction"].item(), rel=0.02)
 
@@ -340,10 +345,10 @@ def test_a_drawing_goes_through_a_vae_and_can_be_kept(app):
     assert "**7** (" in texts(app)  # Of the nearest latents.
     app.button(key="keep-b").click().run()
     assert app.session_state["b_from"] == "Kept"
-    kept = latent.Kept.read(app.session_state["b_latent"])
+    kept = geometry.Kept.read(app.session_state["b_latent"])
     assert kept.run_id == "vae-mnist"
     model = genmodels.load("vae-mnist")
-    image = torch.from_numpy(inputs.like_mnist(inputs.drawn(SEVEN)))
+    image = torch.from_numpy(single_picture.like_mnist(single_picture.drawn(SEVEN)))
     torch.testing.assert_close(kept.z, model.encode(image[None])[0][0], atol=0.01, rtol=0.01)
 
 
@@ -422,8 +427,8 @@ def test_models_of_own_pictures_take_uploads_as_their_training_did(app, monkeypa
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_few_held_out_pictures_are_no_fault(app, count):
-    folder = folders.runs() / "few"
-    shutil.copytree(folders.CHECKPOINTS / "vae-mnist", folder)
+    folder = paths.runs() / "few"
+    shutil.copytree(paths.CHECKPOINTS / "vae-mnist", folder)
     latents = json.loads((folder / "latents.json").read_text())
     for name in ("posterior_means", "labels", "images"):
         latents[name] = latents[name][:count]

@@ -12,7 +12,7 @@ from browser import open_page, pixels, serving
 from streamlit.testing.v1 import AppTest
 from torch import Tensor, nn
 
-from genmodels import objectives
+from genmodels.models import losses
 from genmodels.ui import components, navigation, shell
 
 BATCH = 64
@@ -105,7 +105,7 @@ def test_a_gan_learns_in_the_browser_as_in_torch(steps, saturating):
     of_d = torch.optim.Adam(discriminator.parameters(), 0.002, **adam)
     for step in range(steps):
         fake = generator(first[step]).detach()
-        d_loss = objectives.discriminator_loss(discriminator(real[step]), discriminator(fake))
+        d_loss = losses.discriminator_loss(discriminator(real[step]), discriminator(fake))
         of_d.zero_grad()
         d_loss.backward()
         of_d.step()
@@ -113,7 +113,7 @@ def test_a_gan_learns_in_the_browser_as_in_torch(steps, saturating):
         if saturating:
             g_loss = torch.log(1 - torch.sigmoid(logits)).mean()
         else:
-            g_loss = objectives.generator_loss(logits)
+            g_loss = losses.generator_loss(logits)
         of_g.zero_grad()
         g_loss.backward()
         of_g.step()
@@ -149,7 +149,7 @@ def test_a_vae_learns_in_the_browser_as_in_torch(steps, latents):
         decoded = decoder(mean + noise[step] * (0.5 * log_variance).exp())
         likelihood = torch.distributions.Normal(decoded, 0.3**0.5).log_prob(points[step])
         reconstruction = -likelihood.sum(1).mean()
-        kl = objectives.kl_divergence(mean, log_variance).mean()
+        kl = losses.kl_divergence(mean, log_variance).mean()
         adam.zero_grad()
         (reconstruction + 3 * kl).backward()
         adam.step()

@@ -6,7 +6,7 @@ import pytest
 from genmodels import recipes, runs
 from genmodels.errors import RecipeError
 from genmodels.recipes import RECIPES
-from genmodels.variations import VARIATIONS
+from genmodels.recipes.broken import VARIATIONS
 
 
 @pytest.mark.parametrize("name", RECIPES)

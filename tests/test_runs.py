@@ -16,13 +16,16 @@ from pathlib import Path
 import pytest
 from filelock import Timeout
 
-from genmodels import ablation, export, folders, jobs, pack, recipes, runs, table
-from genmodels.command import main
+from genmodels import jobs, paths, recipes, runs
 from genmodels.errors import FolderError, GenmodelsError, LockError, RunError
 from genmodels.evaluation import __main__ as measuring
+from genmodels.export import packing, tables
 from genmodels.jobs import __main__ as working
-from genmodels.locks import Lock
 from genmodels.runs import Damaged, Run, Status
+from genmodels.runs.locks import Lock
+from genmodels.training import ablation
+from genmodels.training.command import main
+from genmodels.ui import site
 
 NOT_JSON = [b"", b'{"state": ', b"\xff\xfe\x00", b"\x00" * 50]
 NO_OBJECT = [b"null", b"5", b'"state"', b"[]"]
@@ -54,7 +57,7 @@ def test_a_run_is_found_by_id_and_by_folder(make_run):
 
 def test_a_shipped_run_comes_before_an_own_one_of_its_name(make_run, tmp_path, monkeypatch):
     own, other = make_run("same"), make_run("other")
-    monkeypatch.setattr(folders, "CHECKPOINTS", tmp_path / "checkpoints")
+    monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path / "checkpoints")
     shipped = tmp_path / "checkpoints" / "same"
     shipped.parent.mkdir()
     other.path.rename(shipped)
@@ -141,7 +144,7 @@ def test_a_folder_without_a_recipe_is_no_run(runs_folder):
 def test_the_list_has_the_newest_first_and_says_what_is_wrong_with_bad_ones(
     make_run, runs_folder, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(folders, "CHECKPOINTS", tmp_path / "none")
+    monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path / "none")
     assert list(runs.list_runs()) == []
     for age, name in enumerate(["newest", "broken", "oldest"]):
         stamp = time.time() - 100 * age
@@ -236,7 +239,7 @@ def test_training_means_that_a_process_holds_the_lock(make_run):
     )
     trainer = subprocess.Popen(
         [sys.executable, "-c", program, run.path],
-        cwd=folders.REPOSITORY,
+        cwd=paths.REPOSITORY,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -316,17 +319,17 @@ def test_a_write_that_fails_half_way_leaves_the_old_file_and_nothing_else(tmp_pa
 
 
 def test_places_follow_the_environment(monkeypatch):
-    for name, place in (("RUNS", folders.runs), ("DATA", folders.data), ("CACHE", folders.cache)):
+    for name, place in (("RUNS", paths.runs), ("DATA", paths.data), ("CACHE", paths.cache)):
         monkeypatch.setenv(f"GENMODELS_{name}", "~/somewhere")
         assert place() == Path.home() / "somewhere"
         monkeypatch.setenv(f"GENMODELS_{name}", "")
-        assert place() == folders.REPOSITORY / name.lower()
+        assert place() == paths.REPOSITORY / name.lower()
 
 
 def test_a_place_of_nobodys_home_is_told(monkeypatch):
     monkeypatch.setenv("GENMODELS_RUNS", "~nobody-here/runs")
     with pytest.raises(FolderError, match="GENMODELS_RUNS is ~nobody-here/runs"):
-        folders.runs()
+        paths.runs()
 
 
 def test_editors_that_mark_utf_8_spoil_no_file(make_run):
@@ -394,7 +397,7 @@ def test_an_own_run_of_a_bad_name_can_be_deleted_and_a_shipped_one_cannot(
         assert not (runs_folder / name).exists()
         with pytest.raises(jobs.JobError, match="only your own runs"):
             jobs.delete(found)
-    monkeypatch.setattr(folders, "CHECKPOINTS", tmp_path / "checkpoints")
+    monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path / "checkpoints")
     (tmp_path / "checkpoints" / "shipped").mkdir(parents=True)
     found = next(run for run in runs.list_runs() if run.id == "shipped")
     assert isinstance(found, Damaged)
@@ -512,7 +515,7 @@ def test_a_lock_that_a_child_inherited_outlives_the_one_who_took_it(make_run):
     )
     parent = subprocess.Popen(
         [sys.executable, "-c", program, run.path],
-        cwd=folders.REPOSITORY,
+        cwd=paths.REPOSITORY,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -595,9 +598,9 @@ SMALL = ["--epochs", "1", "--batch-size", "16", "--device", "cpu"]
         ("RUNS", main, ["vae-mnist", *SMALL, "--images", "{pictures}"]),
         ("CACHE", main, ["vae-imagenette", *SMALL, "--batch-size", "4"]),
         ("CACHE", measuring.main, ["vae-mnist", "--samples", "10"]),
-        ("CACHE", export.main, ["vae-mnist", "--out", "{free}/site"]),
-        ("", export.main, ["vae-mnist", "--out", "{place}/site"]),
-        ("", pack.main, ["vae-mnist", "{place}/packed"]),
+        ("CACHE", site.main, ["vae-mnist", "--out", "{free}/site"]),
+        ("", site.main, ["vae-mnist", "--out", "{place}/site"]),
+        ("", packing.main, ["vae-mnist", "{place}/packed"]),
         ("RUNS", ablation.main, ["vae-mnist"]),
         ("CACHE", ablation.main, ["vae-mnist"]),
         ("RUNS", working.main, ["--name", "one"]),
@@ -634,7 +637,7 @@ def test_a_run_that_cannot_be_written_is_not_measured(make_run, monkeypatch, cap
 
 
 def test_the_tables_are_not_written_where_they_cannot_be(unwritable, capsys):
-    assert table.main(unwritable / "README.md") == 2
+    assert tables.main(unwritable / "README.md") == 2
     assert str(unwritable) in capsys.readouterr().err
 
 
@@ -669,7 +672,7 @@ def test_a_process_that_is_started_elsewhere_finds_the_same_places(tmp_path, mon
     monkeypatch.chdir(tmp_path)
     for name in ("RUNS", "DATA", "CACHE"):
         monkeypatch.setenv(f"GENMODELS_{name}", "mine")
-    environment = folders.environment()
+    environment = paths.environment()
     assert {environment[f"GENMODELS_{name}"] for name in ("RUNS", "DATA", "CACHE")} == {
         str(tmp_path / "mine")
     }
@@ -677,7 +680,7 @@ def test_a_process_that_is_started_elsewhere_finds_the_same_places(tmp_path, mon
 
 
 def test_a_folder_that_can_be_written_keeps_nothing_of_the_trial(tmp_path):
-    folders.check_writable(tmp_path / "new" / "folder", tmp_path)
+    paths.check_writable(tmp_path / "new" / "folder", tmp_path)
     assert list(tmp_path.iterdir()) == [tmp_path / "new"]
     assert list((tmp_path / "new" / "folder").iterdir()) == []
     assert issubclass(FolderError, GenmodelsError)

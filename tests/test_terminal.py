@@ -6,19 +6,19 @@ import sys
 
 import pytest
 
-from genmodels import folders, runs
+from genmodels import paths, runs
 
 FEW = ["vae-mnist", "--epochs", "2", "--batch-size", "32", "--device", "cpu"]
 COMMANDS = {
     "training": ["train.py", "--help"],
     "a recipe": ["train.py", "vae-imagenette-plus", "--help"],
     "measuring": ["-m", "genmodels.evaluation", "--help"],
-    "export": ["-m", "genmodels.export", "--help"],
+    "export": ["-m", "genmodels.ui.site", "--help"],
     "jobs": ["-m", "genmodels.jobs", "--help"],
     "benchmarks": ["-m", "benchmarks", "--help"],
     "one benchmark": ["-m", "benchmarks.precision", "--help"],
-    "pack": ["-m", "genmodels.pack"],
-    "ablation": ["-m", "genmodels.ablation", "é×"],
+    "pack": ["-m", "genmodels.export.packing"],
+    "ablation": ["-m", "genmodels.training.ablation", "é×"],
     "a mistyped option": ["train.py", "vae-mnist", "--epoch", "3"],
     "a mistyped option of measuring": ["-m", "genmodels.evaluation", "--sample", "3"],
     "a strange name": ["train.py", "vaé-mnist"],
@@ -34,7 +34,7 @@ def places(runs_folder, cache_folder, synthetic_data, monkeypatch):
 def command(arguments: list[str], encoding: str = "utf-8", **options) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, *arguments],
-        cwd=folders.REPOSITORY,
+        cwd=paths.REPOSITORY,
         env=os.environ | {"PYTHONIOENCODING": encoding},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -87,7 +87,7 @@ def test_a_training_started_without_a_terminal_goes_on_to_its_end(runs_folder):
     words = " ".join([sys.executable, "train.py", *FEW, f"--run-dir={folder}"])
     ended = subprocess.run(
         ["bash", "-c", f"exec {words} <&- >&- 2>&-"],
-        cwd=folders.REPOSITORY,
+        cwd=paths.REPOSITORY,
         timeout=120,
         check=False,
     )

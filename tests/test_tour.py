@@ -4,7 +4,7 @@ from browser import serving, settled
 from playwright.sync_api import expect
 from streamlit.testing.v1 import AppTest
 
-from genmodels import folders
+from genmodels import paths
 from genmodels.ui import navigation, tour
 
 expect.set_options(timeout=60_000)
@@ -21,7 +21,7 @@ def test_nobody_is_led_who_did_not_ask():
 
 def test_the_tour_is_offered_once_and_leads_through_all_its_pages(page, tmp_path):
     places = {name: str(tmp_path / name) for name in ("runs", "cache", "data")}
-    with serving(tmp_path, folders.REPOSITORY / "app.py", places) as server:
+    with serving(tmp_path, paths.REPOSITORY / "app.py", places) as server:
         page.goto(server)
         expect(page.get_by_text(tour.INVITATION)).to_be_visible()
         page.get_by_role("button", name="No, thanks").click()

@@ -9,7 +9,8 @@ from browser import open_page, serving
 from playwright.sync_api import expect
 from test_own_pictures import many, zipped
 
-from genmodels import folders, own_pictures, runs
+from genmodels import paths, runs
+from genmodels.data import own_pictures
 
 LONG = "vae-mnist-epochs=900&vae-mnist-batch_size=2"
 
@@ -19,7 +20,7 @@ def server(tmp_path, runs_folder, synthetic_data) -> Iterator[str]:
     """The app, in which anybody may train."""
     places = {"runs": str(runs_folder), "data": str(synthetic_data), "training": "open"}
     places |= {"cache": str(tmp_path / "cache")}
-    with serving(tmp_path, folders.REPOSITORY / "app.py", places) as address:
+    with serving(tmp_path, paths.REPOSITORY / "app.py", places) as address:
         yield address
 
 
@@ -114,7 +115,7 @@ def test_wrong_passcodes_lock_out_nobody_else_and_who_is_signed_in_stays_so(
 ):
     places = {"runs": str(runs_folder), "data": "nowhere", "cache": str(tmp_path / "cache")}
     places |= {"training": "passcode", "passcode": "class", "teacher_passcode": "chalk"}
-    with serving(tmp_path, folders.REPOSITORY / "app.py", places) as address:
+    with serving(tmp_path, paths.REPOSITORY / "app.py", places) as address:
         open_page(page, f"{address}/train", "text=Break it")
         field = page.get_by_label("Passcode", exact=True)
         start = page.get_by_role("button", name="Start training")

@@ -21,24 +21,16 @@ from torch.distributions import Normal, kl_divergence
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from genmodels import (
-    command,
-    cuda_graph,
-    data,
-    evaluation,
-    folders,
-    posteriors,
-    recipes,
-    runs,
-    training,
-    weights,
-)
-from genmodels.command import main
+from genmodels import evaluation, paths, recipes, runs
+from genmodels.data import datasets
 from genmodels.errors import GenmodelsError, RecipeError, RunError
-from genmodels.models import build
-from genmodels.progress import Progress, watch
+from genmodels.latents import posteriors
+from genmodels.models import build, weights
 from genmodels.recipes import RECIPES, Recipe
 from genmodels.runs import Run
+from genmodels.training import command, cuda_graph, loop
+from genmodels.training.command import main
+from genmodels.training.progress import Progress, watch
 
 # Small, but with all that can go wrong: batch normalisation, channels last, low precision.
 LONG = {
@@ -64,7 +56,7 @@ def uninterrupted():
 
     def get(name: str) -> Run:
         if name not in trained:
-            folder = folders.runs() / f"{name}-uninterrupted"
+            folder = paths.runs() / f"{name}-uninterrupted"
             assert main([name, *LONG[name], "--run-dir", str(folder)]) == 0
             trained[name] = runs.open_run(folder)
         return trained[name]
@@ -87,16 +79,16 @@ def only_in_training(recipe: Recipe) -> set[str]:
 
 def fitted(folder: Path, name: str = "vae-mnist", **changes) -> Run:
     """A run of a few steps."""
-    training.fit(name, small(name, **changes), folder, device="cpu")
+    loop.fit(name, small(name, **changes), folder, device="cpu")
     return runs.open_run(folder)
 
 
-def trainer_of(recipe: Recipe, folder: Path) -> training.Trainer:
-    train, val = (data.load(recipe.dataset, split) for split in ("train", "val"))
+def trainer_of(recipe: Recipe, folder: Path) -> loop.Trainer:
+    train, val = (datasets.load(recipe.dataset, split) for split in ("train", "val"))
     train = train.first(recipe.train_limit, recipe.seed)
     progress = Progress(folder, recipe.epochs, tqdm(disable=True))
-    model = training.build_to_train(recipe, torch.device("cpu"))
-    return training.Trainer(folder, recipe, model, train, val, progress)
+    model = loop.build_to_train(recipe, torch.device("cpu"))
+    return loop.Trainer(folder, recipe, model, train, val, progress)
 
 
 def timeless(run: Run) -> list[dict]:
@@ -161,11 +153,11 @@ def test_samples_are_stored_at_growing_steps_then_after_each_epoch(name, uninter
 def test_samples_are_the_decoded_latents_of_seed_zero(uninterrupted):
     from PIL import Image
 
-    from genmodels import pictures
+    from genmodels.data import formats
 
     run = uninterrupted("vae-mnist")
-    stored = pictures.split(Image.open(run.samples()[960]).convert("L"), 28, 28)
-    again = pictures.from_floats(weights.load_run(run).sample(runs.SAMPLES, 0).numpy())
+    stored = formats.split(Image.open(run.samples()[960]).convert("L"), 28, 28)
+    again = formats.from_floats(weights.load_run(run).sample(runs.SAMPLES, 0).numpy())
     assert abs(stored.astype(int) - again).max() <= 1
 
 
@@ -182,7 +174,7 @@ def test_a_run_that_is_done_says_so_and_keeps_nothing_to_resume_from(name, unint
         with safe_open(path, "pt") as file:
             assert file.metadata() == {"images_seen": str(3 * IMAGES[name])}
     for split in ("train", "val"):
-        images = data.load(run.recipe.dataset, split)
+        images = datasets.load(run.recipe.dataset, split)
         assert run.info["data"][split]["fingerprint"] == images.fingerprint
         assert run.info["data"][split]["images"] == len(images)
 
@@ -203,11 +195,11 @@ def test_validation_is_the_elbo_of_the_held_out_images(uninterrupted):
     model = weights.load_run(run)
 
     @torch.no_grad()
-    def measured(split: data.Split) -> dict[str, float]:
-        images = data.load("mnist", split).pixels[:80] / 255
+    def measured(split: datasets.Split) -> dict[str, float]:
+        images = datasets.load("mnist", split).pixels[:80] / 255
         mean, log_variance = model.encode(images)
         posterior = Normal(mean, (log_variance / 2).exp())
-        rng = torch.Generator().manual_seed(training.VALIDATION_SEED)
+        rng = torch.Generator().manual_seed(loop.VALIDATION_SEED)
         latents = posterior.loc + posterior.scale * torch.randn(80, 16, generator=rng)
         decoded = model.decode(latents).double()
         kl = kl_divergence(posterior, Normal(0.0, 1.0)).sum(1).mean().item()
@@ -224,7 +216,7 @@ def test_the_training_line_is_the_mean_over_the_epochs_images(tmp_path):
     """With a learning rate of almost nothing and a last batch that is smaller."""
     run = fitted(tmp_path, train_limit=70, learning_rate=1e-7)
     untrained = build(run.recipe)
-    images = data.learnt_from(run).pixels / 255
+    images = datasets.learnt_from(run).pixels / 255
     mean, log_variance = untrained.networks["encoder"](images)
     expected = kl_divergence(*_gaussians(mean, log_variance))
     assert run.metrics()[1]["kl"] == pytest.approx(expected.sum(1).mean().item(), rel=1e-3)
@@ -237,7 +229,7 @@ def _gaussians(mean: torch.Tensor, log_variance: torch.Tensor) -> tuple[Normal, 
 def test_stored_latents_are_the_encoders_means(uninterrupted):
     run = uninterrupted("vae-mnist")
     model, latents = weights.load_run(run), run.latents()
-    train, val = data.load("mnist", "train"), data.load("mnist", "val")
+    train, val = datasets.load("mnist", "train"), datasets.load("mnist", "val")
     with torch.no_grad():
         means = [model.encode(images.pixels / 255)[0] for images in (train, val)]
         kl = kl_divergence(*_gaussians(*model.encode(train.pixels / 255))).mean(0)
@@ -272,7 +264,7 @@ def test_one_step_moves_every_network(name, tmp_path):
     recipe = small(name, batch_size=4, precision="float32")
     trainer = trainer_of(recipe, tmp_path)
     before = {key: tensor.clone() for key, tensor in trainer.model.named_parameters()}
-    images = data.to_float(trainer.train.pixels[:4])
+    images = datasets.to_float(trainer.train.pixels[:4])
     measured = trainer.step(images, trainer.labels[:4], torch.Generator().manual_seed(0))
     for key, tensor in trainer.model.named_parameters():
         assert torch.equal(tensor, before[key]) != tensor.requires_grad, key
@@ -357,7 +349,7 @@ def test_a_judge_of_features_adds_its_distance_and_stays_as_it_is(tmp_path):
 
 def test_a_vae_learns_one_batch_by_heart(tmp_path):
     trainer = trainer_of(small("vae-mnist", kl_weight=0.0), tmp_path)
-    images, labels = data.to_float(trainer.train.pixels[:16]), trainer.labels[:16]
+    images, labels = datasets.to_float(trainer.train.pixels[:16]), trainer.labels[:16]
     rng = torch.Generator().manual_seed(0)
     # The cross-entropy of grey pixels with themselves is the least there is.
     entropy = F.binary_cross_entropy(images, images, reduction="sum").item() / 16
@@ -430,7 +422,7 @@ def started(arguments: list[str]):
     """A training as a user starts it."""
     command = [sys.executable, "train.py", *arguments]
     with subprocess.Popen(
-        command, cwd=folders.REPOSITORY, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        command, cwd=paths.REPOSITORY, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     ) as process:
         try:
             yield process
@@ -578,7 +570,7 @@ def test_a_fault_in_the_middle_is_told_in_the_status(tmp_path, monkeypatch):
     def fail(*_):
         raise ArithmeticError("no sum")
 
-    monkeypatch.setattr(training.Trainer, "step", fail)
+    monkeypatch.setattr(loop.Trainer, "step", fail)
     with pytest.raises(ArithmeticError):
         fitted(tmp_path)
     status = runs.open_run(tmp_path).status()
@@ -603,7 +595,7 @@ def raise_(error: Exception) -> None:
 def test_what_runs_out_of_memory_says_so_and_what_to_do(
     where, run_out, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(f"genmodels.training.{where}", run_out)
+    monkeypatch.setattr(f"genmodels.training.loop.{where}", run_out)
     folder = tmp_path / "run"
     arguments = ["vae-mnist", *SHORT, "--prior", "classes", "--run-dir", str(folder)]
     assert main(arguments) == 2
@@ -617,7 +609,7 @@ def test_what_runs_out_of_memory_says_so_and_what_to_do(
 
 
 def test_other_faults_are_not_taken_for_a_lack_of_memory():
-    with pytest.raises(RuntimeError, match="shapes"), training.enough_memory():
+    with pytest.raises(RuntimeError, match="shapes"), loop.enough_memory():
         raise RuntimeError("shapes cannot be multiplied")
 
 
@@ -635,10 +627,10 @@ def test_the_recorded_times_are_of_all_that_a_training_does(tmp_path, monkeypatc
 
         monkeypatch.setattr(place, name, slow)
 
-    slowed(training.posteriors, "fit_prior")
-    slowed(training.posteriors, "summary")
-    slowed(training.weights, "save_networks")
-    slowed(training.Trainer, "store_samples")
+    slowed(loop.posteriors, "fit_prior")
+    slowed(loop.posteriors, "summary")
+    slowed(loop.weights, "save_networks")
+    slowed(loop.Trainer, "store_samples")
     slowed(torch, "save")
     started = time.perf_counter()
     run = fitted(tmp_path, epochs=2, prior="classes")
@@ -670,7 +662,7 @@ def test_a_second_start_into_a_folder_leaves_the_first_ones_run_as_it_is(seed, t
     assert main(options) == 0
     before = files(runs.open_run(folder), "**/*")
     with pytest.raises(RunError, match="is not empty any more"):
-        training.fit(name, recipe, place)
+        loop.fit(name, recipe, place)
     assert files(runs.open_run(folder), "**/*") == before
 
 
@@ -683,7 +675,7 @@ def test_resuming_a_training_in_its_last_seconds_leaves_it_done(tmp_path, monkey
         patch.setattr(Run, "status", lambda self: runs.Status("training"))
         name, recipe, _, place = command.choose([*options, "--resume", "--epochs", "3"])
     with pytest.raises(RecipeError, match="is trained to its end"):
-        training.fit(name, recipe, place, resume=True)
+        loop.fit(name, recipe, place, resume=True)
     assert files(runs.open_run(folder), "**/*") == before
 
 
@@ -694,7 +686,7 @@ def test_what_else_may_have_changed_before_the_lock_is_seen_under_it(stopped):
 
     def refusal(changed: Recipe) -> str:
         with pytest.raises(GenmodelsError) as caught:
-            training.fit("vae-mnist", changed, stopped.path, resume=True)
+            loop.fit("vae-mnist", changed, stopped.path, resume=True)
         assert files(runs.open_run(stopped.path), "**/*") == before
         return str(caught.value)
 
@@ -702,7 +694,7 @@ def test_what_else_may_have_changed_before_the_lock_is_seen_under_it(stopped):
     assert "is of another recipe by now" in refusal(dataclasses.replace(recipe, seed=5))
     shutil.rmtree(stopped.path)
     with pytest.raises(RunError, match="there is no run"):
-        training.fit("vae-mnist", recipe, stopped.path, resume=True)
+        loop.fit("vae-mnist", recipe, stopped.path, resume=True)
     assert not stopped.path.exists()
 
 
@@ -789,7 +781,7 @@ def test_a_recipe_knows_without_its_networks_which_batch_is_too_small(name):
         model = weights.build_empty(changed)
         batch = changed.batch_size
         for count in (batch + 1, batch + 2, batch):
-            by_model = refused(training.check_last_batch, model, count, batch)
+            by_model = refused(loop.check_last_batch, model, count, batch)
             assert refused(changed.check_images, count) == by_model
         alone = changed.network == "linear" and "batch" in chosen
         assert refused(changed.check_images, batch + 1) == alone
@@ -808,11 +800,11 @@ def refused(check: Callable[..., None], *arguments: Any) -> bool:
 def test_a_run_of_the_first_images_goes_on_with_those(stopped, capsys):
     """As runs of before there was a draw were begun."""
     info = json.loads((stopped.path / "recipe.json").read_bytes())
-    whole = data.load("mnist", "train")
+    whole = datasets.load("mnist", "train")
     pixels, labels = whole.pixels[:64], whole.labels[:64]
     origin = {
         "images": 64,
-        "fingerprint": data.fingerprint(pixels, labels),
+        "fingerprint": datasets.fingerprint(pixels, labels),
         "source": f"{whole.source}, the first 64",
     }
     runs.write_json(stopped.path / "recipe.json", info | {"data": info["data"] | {"train": origin}})
@@ -863,14 +855,14 @@ def test_the_last_distance_is_that_of_the_evaluation(tmp_path):
         line["classifier_distance"] for line in run.metrics() if "classifier_distance" in line
     ]
     entries = evaluation.evaluate(
-        run, samples=recipes.DISTANCE_SAMPLES, seed=training.SAMPLE_SEED, device="cpu"
+        run, samples=recipes.DISTANCE_SAMPLES, seed=loop.SAMPLE_SEED, device="cpu"
     )
     frechet = next(entry for entry in entries if entry["metric"] == "frechet")
     assert distance == pytest.approx(frechet["value"], rel=1e-4)
 
 
 def test_a_distance_without_a_classifier_is_refused_before_the_first_epoch(tmp_path, monkeypatch):
-    monkeypatch.setattr(folders, "CHECKPOINTS", tmp_path / "nowhere")
+    monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path / "nowhere")
     with pytest.raises(GenmodelsError, match="measuring needs classifier-mnist"):
         fitted(tmp_path / "run", "vae-mnist", distance_every=1)
     assert runs.open_run(tmp_path / "run").metrics() == []

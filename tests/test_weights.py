@@ -6,9 +6,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import genmodels
-from genmodels import runs, weights
+from genmodels import runs
 from genmodels.errors import RunError
-from genmodels.models import build
+from genmodels.models import build, weights
 
 
 class Trap:

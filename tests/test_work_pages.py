@@ -4,7 +4,7 @@ import pytest
 from browser import open_page, serving
 from conftest import write_mnist
 
-from genmodels import folders
+from genmodels import paths
 
 
 @pytest.fixture
@@ -12,7 +12,7 @@ def server(tmp_path):
     write_mnist(tmp_path / "data", train=60, val=40)
     places = {name: str(tmp_path / name) for name in ("data", "runs", "cache")}
     places["training"] = "open"
-    with serving(tmp_path, folders.REPOSITORY / "app.py", places) as address:
+    with serving(tmp_path, paths.REPOSITORY / "app.py", places) as address:
         yield address
 
 

@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from .. import runs, weights
-from ..devices import Device, choose_device
-from ..errors import RunError
-from ..runs import Run
-from . import cache, distances, features, neighbours, statistics
+from genmodels import runs
+from genmodels.errors import RunError
+from genmodels.models import weights
+from genmodels.models.devices import Device, choose_device
+from genmodels.runs import Run, cache
+
+from . import distances, features, neighbours, statistics
 from .distances import (
     Estimate,
     EvaluationError,
@@ -33,7 +35,7 @@ from .results import Entry, results, save, save_to_cache
 from .statistics import Statistics
 
 if TYPE_CHECKING:
-    from ..data import Images
+    from genmodels.data.datasets import Images
 
 __all__ = [
     "Entry",
@@ -86,7 +88,7 @@ def evaluate(
     `save_to_cache` store what this gives. `progress` may raise to interrupt.
     Raises EvaluationError, RunError or DataError.
     """
-    from .. import data
+    from genmodels.data import datasets
 
     progress = progress or (lambda what, done, total: None)
     started = time.perf_counter()
@@ -115,11 +117,11 @@ def evaluate(
             precision=precision,
             progress=progress,
         )
-    val = data.of(run.recipe, "val", data_folder, progress)
-    train = data.of(run.recipe, "train", data_folder, progress)
+    val = datasets.of(run.recipe, "val", data_folder, progress)
+    train = datasets.of(run.recipe, "train", data_folder, progress)
     learnt = train
     if run.recipe.train_limit is not None:
-        learnt = data.learnt_from(run, data_folder, progress)
+        learnt = datasets.learnt_from(run, data_folder, progress)
     check_images(run, learnt, val)
     real = statistics.of_real(val, extractor, None, "Real images (val)", progress)
     if real.covariance.trace() <= (neighbours.SAME * real.mean.norm()) ** 2:

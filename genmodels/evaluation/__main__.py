@@ -12,11 +12,12 @@ import tyro
 from tqdm import tqdm
 from typing_extensions import Doc
 
-from .. import folders, runs, terminal
-from ..command import one_sentence
-from ..devices import choose_device
-from ..errors import GenmodelsError, RunError
-from ..runs import Damaged, Run
+from genmodels import paths, runs, terminal
+from genmodels.errors import GenmodelsError, RunError
+from genmodels.models.devices import choose_device
+from genmodels.runs import Damaged, Run
+from genmodels.training.command import one_sentence
+
 from . import evaluate, features, save
 
 PROGRAM = "python -m genmodels.evaluation"
@@ -83,7 +84,7 @@ def main(arguments: Sequence[str]) -> int:
         options = parse(arguments)
         chosen = choose(options)
         places = [run.path for run in chosen if isinstance(run, Run)]
-        folders.check_writable(folders.cache(), *places)
+        paths.check_writable(paths.cache(), *places)
         if options.features == "inception":
             # Told once, not for each run.
             features.find_inception(options.weights)

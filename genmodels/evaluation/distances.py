@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import GenmodelsError
+from genmodels.errors import GenmodelsError
 
 Array = np.ndarray | Tensor
 

@@ -19,9 +19,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from .. import runs, weights
-from ..errors import RunError
-from ..recipes import DATASETS, Recipe
+from genmodels import runs
+from genmodels.errors import RunError
+from genmodels.models import weights
+from genmodels.recipes import DATASETS, Recipe
+
 from .distances import EvaluationError
 
 Kind = Literal["inception", "classifier"]

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from . import cache
+from genmodels.runs import cache
+
 from .distances import Estimate, EvaluationError, check_alike
 from .features import Extractor, Progress
 
 if TYPE_CHECKING:
-    from ..data import Images
+    from genmodels.data.datasets import Images
 
 FORMAT = "features 1"
 BLOCK = 2000
@@ -34,7 +35,7 @@ class Neighbours(NamedTuple):
 
 def in_pixels(images: Tensor, train: "Images", progress: Progress) -> Neighbours:
     """By the pixels of float32 images [n, channels, height, width] in [0, 1]."""
-    from ..data import batches, to_float
+    from genmodels.data.datasets import batches, to_float
 
     def blocks() -> Iterable[Tensor]:
         for part in batches(len(train), BLOCK):
@@ -55,7 +56,7 @@ def in_features(
 
 def training_features(train: "Images", extractor: Extractor, progress: Progress) -> Tensor:
     """Of all training images, [n, d]; kept in the cache."""
-    from ..data import batches, to_float
+    from genmodels.data.datasets import batches, to_float
 
     key = f"{FORMAT}, {train.fingerprint}, {extractor.fingerprint}"
     cached = cache.read(key)

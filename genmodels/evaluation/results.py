@@ -8,8 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from .. import folders, runs, shapes, weights
-from ..runs import Run
+from genmodels import paths, runs
+from genmodels.models import weights
+from genmodels.runs import Run, schemas
+
 from .distances import EvaluationError
 
 Entry = dict[str, Any]
@@ -76,10 +78,10 @@ def _cached(fingerprint: str) -> list[Entry]:
     if not path.exists():
         return []
     try:
-        return shapes.parse(path.read_bytes(), list[shapes.Entry])
+        return schemas.parse(path.read_bytes(), list[schemas.Entry])
     except (ValueError, OSError) as error:
         raise EvaluationError(f"{path} is damaged; measure again, or delete it.") from error
 
 
 def _cache_path(weights_fingerprint: str) -> Path:
-    return folders.cache() / "evaluation" / f"{weights_fingerprint}.json"
+    return paths.cache() / "evaluation" / f"{weights_fingerprint}.json"

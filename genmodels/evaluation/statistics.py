@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from . import cache, distances
+from genmodels.runs import cache
+
+from . import distances
 from .distances import Array, Estimate, EvaluationError
 from .features import Extractor, Progress
 
 if TYPE_CHECKING:
-    from ..data import Images
+    from genmodels.data.datasets import Images
 
 KEPT = 10_000
 """How many samples' features are kept for what needs more than mean and covariance."""
@@ -122,7 +124,7 @@ def of_real(
 
     The same images are taken every time. A damaged cache file is made again.
     """
-    from ..data import batches, to_float
+    from genmodels.data.datasets import batches, to_float
 
     count = len(images) if limit is None else min(limit, len(images))
     # A data set may be stored class by class: its first images are not like the others.

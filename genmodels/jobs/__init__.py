@@ -14,11 +14,13 @@ from pathlib import Path
 
 from filelock import Timeout
 
-from .. import folders, own_pictures, recipes, runs, shapes
-from ..errors import RunError
-from ..locks import Lock
-from ..recipes import Recipe
-from ..runs import Damaged, Run, Status
+from genmodels import paths, recipes, runs
+from genmodels.data import own_pictures
+from genmodels.errors import RunError
+from genmodels.recipes import Recipe
+from genmodels.runs import Damaged, Run, Status, schemas
+from genmodels.runs.locks import Lock
+
 from . import limits, memory
 from .limits import JobError, Limits, passcode_matches, permission, redis_url, teacher_matches
 
@@ -119,14 +121,14 @@ def check_room(*, key: str = "", teacher: bool = False) -> None:
 
 def check_places() -> None:
     """Raises FolderError where a training could not write: it would wait for ever."""
-    folders.check_writable(folders.runs())
+    paths.check_writable(paths.runs())
     if not redis_url():  # Else its worker is elsewhere, and has a cache of its own.
-        folders.check_writable(logs())
+        paths.check_writable(logs())
 
 
 def logs() -> Path:
     """The folder of what trainings and workers said."""
-    return folders.cache() / "logs"
+    return paths.cache() / "logs"
 
 
 def resume(run: Run, *, key: str = "", teacher: bool = False) -> None:
@@ -134,7 +136,7 @@ def resume(run: Run, *, key: str = "", teacher: bool = False) -> None:
     allowed = Limits.from_environment()
     allowed.check_recipe(run.recipe)
     check_places()
-    folders.check_writable(run.path)
+    paths.check_writable(run.path)
     trained = trainer(run.path)
     if trained and trained.get("seconds", 0) >= 60 * allowed.minutes:
         raise JobError(
@@ -229,7 +231,7 @@ def _own_folder(run: Run | Damaged) -> Path | None:
     """The folder of a user's own run; None for one that ships."""
     if isinstance(run, Run):
         return None if run.shipped else run.path
-    folder = folders.runs() / run.id
+    folder = paths.runs() / run.id
     return folder if folder.is_dir() else None
 
 
@@ -250,10 +252,10 @@ def give_to(folder: Path, key: str) -> None:
     runs.write_atomic(folder / "owner", limits.hashed(key).encode())
 
 
-def trainer(folder: Path) -> shapes.Trainer | None:
+def trainer(folder: Path) -> schemas.Trainer | None:
     """Who trains a run, or did last; None where that cannot be told."""
     try:
-        return shapes.parse((folder / "trainer.json").read_bytes(), shapes.Trainer)
+        return schemas.parse((folder / "trainer.json").read_bytes(), schemas.Trainer)
     except (OSError, ValueError):
         return None
 
@@ -336,7 +338,7 @@ def _enqueue(run: Run, epoch: int) -> None:
     from . import delivery  # Redis takes long to import, and pages come before trainings.
 
     last = max((other.status().ticket or 0 for other in waiting()), default=0)
-    ticket = min(last + 1, shapes.MOST)
+    ticket = min(last + 1, schemas.MOST)
     status = Status("waiting", epoch=epoch, epochs=run.recipe.epochs, ticket=ticket)
     runs.write_status(run.path, status)
     delivery.send(run.id)
@@ -369,9 +371,9 @@ def _owner(folder: Path) -> str | None:
 @contextlib.contextmanager
 def _changing_queue() -> Iterator[None]:
     """Held while tickets are drawn, so that no two runs get the same place."""
-    folders.check_writable(folders.runs())
+    paths.check_writable(paths.runs())
     try:
-        with Lock(folders.runs() / ".queue.lock").acquire(timeout=30):
+        with Lock(paths.runs() / ".queue.lock").acquire(timeout=30):
             yield
     except Timeout as error:
         raise JobError("the queue is busy; try again in a moment.") from error

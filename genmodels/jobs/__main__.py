@@ -6,8 +6,9 @@ import platform
 import re
 import sys
 
-from .. import terminal
-from ..errors import GenmodelsError
+from genmodels import terminal
+from genmodels.errors import GenmodelsError
+
 from .worker import work
 
 

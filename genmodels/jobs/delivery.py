@@ -18,7 +18,9 @@ from huey.registry import Message
 from huey.serializer import Serializer
 from huey.storage import SqliteStorage
 
-from .. import folders, shapes
+from genmodels import paths
+from genmodels.runs import schemas
+
 from .limits import JobError, redis_url
 
 CONNECT_SECONDS = 3
@@ -39,7 +41,7 @@ class Names(Serializer):
 
     def _deserialize(self, data: Any) -> Message:
         try:
-            run_id = shapes.parse(bytes(data), str)
+            run_id = schemas.parse(bytes(data), str)
         except (ValueError, TypeError):
             log.warning("a message that names no run was dropped: %.80r", data)
             run_id = ""  # Whoever gets it looks for what waits, as for any other.
@@ -93,13 +95,13 @@ class Storage(SqliteStorage):
 
 def queue() -> Huey:
     """The queue of this machine, or of all."""
-    return _queue(redis_url(), folders.runs())[0]
+    return _queue(redis_url(), paths.runs())[0]
 
 
 def send(run_id: str) -> None:
     """Puts a run at the queue's end. Raises JobError when it cannot be reached."""
     try:
-        _queue(redis_url(), folders.runs())[1](run_id)
+        _queue(redis_url(), paths.runs())[1](run_id)
     except _TROUBLE as error:
         raise _unreachable(error, " Nothing was queued.") from error
 
@@ -122,7 +124,7 @@ def _queue(url: str | None, runs: Path) -> tuple[Huey, Any]:
             raise JobError(f"GENMODELS_REDIS_URL is no address of a Redis: {error}.") from error
         huey = RedisHuey("genmodels", connection_pool=pool, **options)
     else:
-        folders.check_writable(runs)
+        paths.check_writable(runs)
         file = str(runs / ".queue.db")
         options |= {"storage_class": Storage, "filename": file, "strict_fifo": True}
         huey = Huey("genmodels", **options)
@@ -141,9 +143,9 @@ def _unreachable(error: Exception, consequence: str = "") -> JobError:
         if _code(error) in _BUSY:
             return JobError(f"the queue is busy; try again in a moment.{consequence}")
         if _code(error) == sqlite3.SQLITE_FULL:
-            return JobError(f"the disk of {folders.runs()} is full; make room on it.{consequence}")
+            return JobError(f"the disk of {paths.runs()} is full; make room on it.{consequence}")
         return JobError(
-            f"the queue in {folders.runs()} cannot be used ({error}); make the folder and its "
+            f"the queue in {paths.runs()} cannot be used ({error}); make the folder and its "
             f"files .queue.db* writable for this user.{consequence}"
         )
     # Not the whole address: it may hold a password.

@@ -10,8 +10,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
-from ..errors import GenmodelsError
-from ..recipes import Recipe
+from genmodels.errors import GenmodelsError
+from genmodels.recipes import Recipe
 
 ATTEMPTS = 10
 """Wrong passcodes a minute, of one person, from which on none of theirs is looked at."""

@@ -7,7 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..recipes import RECIPES, Recipe
+from genmodels.recipes import RECIPES, Recipe
+
 from .limits import JobError, redis_url
 
 PROCESS = 700e6
@@ -50,7 +51,7 @@ def needed(recipe: Recipe) -> float:
 def _needed(recipe: Recipe) -> float:
     import torch
 
-    from ..models import build
+    from genmodels.models import build
 
     class Nowhere(torch.Generator):
         """Its numbers are as real as the images."""

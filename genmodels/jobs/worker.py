@@ -20,9 +20,10 @@ from pathlib import Path
 
 from filelock import Timeout
 
-from .. import folders, runs
-from ..errors import GenmodelsError, RunError
-from ..locks import Lock
+from genmodels import paths, runs
+from genmodels.errors import GenmodelsError, RunError
+from genmodels.runs.locks import Lock
+
 from . import check_places, logs, trainer, waiting
 from .limits import JobError, Limits, permission, redis_url
 
@@ -70,11 +71,11 @@ def work(name: str, parent: int | None = None) -> None:
 
     _own.name = name
     Limits.from_environment()  # What is amiss there is said at once.
-    folders.check_writable(folders.runs(), logs())
+    paths.check_writable(paths.runs(), logs())
     queue = delivery.queue()
     try:
         with _worker_lock(name).acquire(blocking=False):
-            for grave in folders.runs().glob(f"{runs.GRAVE}*"):  # Of one that was killed meanwhile.
+            for grave in paths.runs().glob(f"{runs.GRAVE}*"):  # Of one that was killed meanwhile.
                 shutil.rmtree(grave, ignore_errors=True)
             threading.Thread(target=_keep_delivering, args=(parent,), daemon=True).start()
             adopt(name)
@@ -114,7 +115,7 @@ def train_next(run_id: str) -> None:
 
 def adopt(name: str) -> None:
     """Waits for the training that an earlier worker of this name left behind."""
-    for path in folders.runs().glob("*/trainer.json"):
+    for path in paths.runs().glob("*/trainer.json"):
         left = trainer(path.parent)
         try:
             if left and left["worker"] == name and runs.is_claimed(path.parent):
@@ -161,8 +162,8 @@ def keep_worker() -> None:
         with _log("worker").open("ab") as file:
             child = subprocess.Popen(
                 [sys.executable, "-m", "genmodels.jobs", *options],
-                cwd=folders.REPOSITORY,
-                env=folders.environment(),
+                cwd=paths.REPOSITORY,
+                env=paths.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
@@ -211,7 +212,7 @@ def _is_taken(run: runs.Run) -> bool:
 
 def _spawn(run: runs.Run, claim: Lock) -> subprocess.Popen:
     name = run.info["recipe_name"] or ""  # Of no recipe the trainer says so.
-    command = [sys.executable, str(folders.REPOSITORY / "train.py"), name]
+    command = [sys.executable, str(paths.REPOSITORY / "train.py"), name]
     inherited = claim._context.lock_file_fd
     assert inherited is not None
     before = trainer(run.path) or {}
@@ -343,7 +344,7 @@ def _signal(pid: int | None, number: signal.Signals) -> None:
 
 
 def _worker_lock(name: str) -> Lock:
-    return Lock(folders.runs() / f".worker-{name}.lock")
+    return Lock(paths.runs() / f".worker-{name}.lock")
 
 
 def _log(name: str) -> Path:

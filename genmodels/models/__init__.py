@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..devices import limit_threads
-from ..errors import GenmodelsError
-from ..recipes import LatentRecipe, Recipe
+from genmodels.errors import GenmodelsError
+from genmodels.recipes import LatentRecipe, Recipe
+
+from .devices import limit_threads
 from .prior import ClassPrior
 
 

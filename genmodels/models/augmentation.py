@@ -4,12 +4,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .. import noise
+from . import random_numbers
 
 
 def mirror(images: Tensor, rng: torch.Generator) -> Tensor:
     """Half of the images turned left to right."""
-    turned = noise.uniform((len(images), 1, 1, 1), rng) < 0.5
+    turned = random_numbers.uniform((len(images), 1, 1, 1), rng) < 0.5
     return torch.where(turned, images.flip(3), images)
 
 
@@ -28,7 +28,7 @@ def _shift(images: Tensor, rng: torch.Generator) -> Tensor:
     size = images.shape[-1]
     reach = size // 8
     columns = torch.arange(size, device=images.device)
-    moves = (noise.uniform((len(images), 2), rng) * (2 * reach + 1)).long()
+    moves = (random_numbers.uniform((len(images), 2), rng) * (2 * reach + 1)).long()
     rows = torch.arange(len(images), device=images.device)[:, None, None]
     down, across = (moves[:, axis, None] + columns for axis in (0, 1))
     padded = F.pad(images, [reach] * 4).permute(0, 2, 3, 1)
@@ -36,7 +36,7 @@ def _shift(images: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def _colour(images: Tensor, rng: torch.Generator) -> Tensor:
-    amounts = noise.uniform((len(images), 3, 1, 1, 1), rng)
+    amounts = random_numbers.uniform((len(images), 3, 1, 1, 1), rng)
     brightness, saturation, contrast = amounts[:, 0], amounts[:, 1], amounts[:, 2]
     images = images + (brightness - 0.5)
     grey = images.mean(1, keepdim=True)
@@ -48,7 +48,7 @@ def _colour(images: Tensor, rng: torch.Generator) -> Tensor:
 def _cutout(images: Tensor, rng: torch.Generator) -> Tensor:
     size = images.shape[-1]
     places = torch.arange(size, device=images.device)
-    middles = noise.uniform((len(images), 2, 1), rng) * size
+    middles = random_numbers.uniform((len(images), 2, 1), rng) * size
     near = (places - middles).abs() < size / 4
     hidden = near[:, 0, :, None] & near[:, 1, None, :]
     return images.masked_fill(hidden[:, None], 0.0)

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .. import noise
-from ..recipes import DATASETS, ClassifierRecipe
-from . import Model, Turn
+from genmodels.recipes import DATASETS, ClassifierRecipe
+
+from . import Model, Turn, random_numbers
 
 SHIFT = 2
 """Pixels by which `shift` moves an image at most."""
@@ -124,7 +124,7 @@ def augment(images: Tensor, kind: str, rng: torch.Generator) -> Tensor:
     count, size = len(images), images.shape[-1]
 
     def uniform(low: float, high: float, columns: int = 2) -> Tensor:
-        return low + (high - low) * noise.uniform((count, columns), rng)
+        return low + (high - low) * random_numbers.uniform((count, columns), rng)
 
     if kind == "shift":
         zoom = uniform(0.9, 1.1)

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-from .. import noise, objectives
-from ..recipes import GANRecipe
-from . import LatentModel, Turn, augmentation, norm_layer, residual
+from genmodels.recipes import GANRecipe
+
+from . import LatentModel, Turn, augmentation, losses, norm_layer, random_numbers, residual
 from .prior import ClassPrior
 
 PENALISED = 16
@@ -132,31 +132,31 @@ class GAN(LatentModel):
             fakes = self.generator(latents)
             real_logits = self.discriminator(self._seen(images * 2 - 1, rng), labels)
             fake_logits = self.discriminator(self._seen(fakes.detach(), rng), asked)
-        loss = objectives.discriminator_loss(real_logits, fake_logits, loss_kind)
+        loss = losses.discriminator_loss(real_logits, fake_logits, loss_kind)
         measured = {
             "discriminator_loss": loss.detach(),
             "d_real": real_logits.detach().float().sigmoid().mean(),
             "d_fake": fake_logits.detach().float().sigmoid().mean(),
         }
         if self.options.r1_weight:
-            chosen, part = noise.every(PENALISED, len(images), rng)
+            chosen, part = random_numbers.every(PENALISED, len(images), rng)
             some = (images[chosen] * 2 - 1).requires_grad_()
             penalty = loss.new_zeros(())
             if len(some):  # Of several processes' images, none may be this one's.
                 with self.autocast():
                     logits = self.discriminator(some, labels[chosen])
-                penalty = objectives.gradient_penalty(logits, some) * part
+                penalty = losses.gradient_penalty(logits, some) * part
             loss = loss + self.options.r1_weight * penalty
             measured["r1"] = penalty.detach()
         yield Turn(("discriminator",), loss, measured)
         # The same fakes before the discriminator that has just learnt.
         with self.autocast():
             fake_logits = self.discriminator(self._seen(fakes, rng), asked)
-        loss = objectives.generator_loss(fake_logits, loss_kind)
+        loss = losses.generator_loss(fake_logits, loss_kind)
         measured = {"generator_loss": loss.detach()}
         if self.options.mode_seeking_weight:
-            part = noise.pairs(rng)
-            sameness = objectives.mode_seeking(latents, fakes) * part
+            part = random_numbers.pairs(rng)
+            sameness = losses.mode_seeking(latents, fakes) * part
             loss = loss + self.options.mode_seeking_weight * sameness
             measured["mode_seeking"] = sameness.detach()
         moving = tuple(name for name in self.networks if name != "discriminator")
@@ -169,8 +169,8 @@ class GAN(LatentModel):
             real_logits = self.discriminator(images * 2 - 1, labels)
             fake_logits = self.discriminator(fakes, labels)
         return {
-            "generator_loss": objectives.generator_loss(fake_logits, self.options.loss),
-            "discriminator_loss": objectives.discriminator_loss(
+            "generator_loss": losses.generator_loss(fake_logits, self.options.loss),
+            "discriminator_loss": losses.discriminator_loss(
                 real_logits, fake_logits, self.options.loss
             ),
             "d_real": real_logits.float().sigmoid().mean(),
@@ -185,7 +185,7 @@ class GAN(LatentModel):
 
     def _latents(self, labels: Tensor, rng: torch.Generator) -> Tensor:
         """New latents [n, latent_dim], of the classes `labels` [n] where it has classes."""
-        latents = noise.normal((len(labels), self.latent_dim), rng)
+        latents = random_numbers.normal((len(labels), self.latent_dim), rng)
         return latents if self.prior is None else self.prior(latents, labels)
 
     def _seen(self, images: Tensor, rng: torch.Generator) -> Tensor:

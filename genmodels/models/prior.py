@@ -9,7 +9,7 @@ class ClassPrior(nn.Module):
 
     A GAN learns one mean for each class with its generator: what that does to its first layer is
     what a class given beside the latent would do (Mirza and Osindero 2014). For a VAE all of it
-    is fitted to the posteriors (see `genmodels.posteriors.fit_prior`).
+    is fitted to the posteriors (see `genmodels.latents.posteriors.fit_prior`).
     """
 
     def __init__(self, classes: int, components: int, latent_dim: int, scaled: bool):

@@ -8,9 +8,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from .. import noise, objectives
-from ..recipes import VAERecipe
-from . import LatentModel, Turn, augmentation, norm_layer, residual
+from genmodels.recipes import VAERecipe
+
+from . import LatentModel, Turn, augmentation, losses, norm_layer, random_numbers, residual
 from .prior import ClassPrior
 
 LINEAR_WIDTHS = (512, 256)
@@ -128,20 +128,20 @@ class VAE(LatentModel):
         with self.autocast():
             mean, log_variance = self.encoder(images)
         mean, log_variance = mean.float(), log_variance.float()
-        latents = objectives.reparametrise(mean, log_variance, rng)
+        latents = losses.reparametrise(mean, log_variance, rng)
         with self.autocast():
             logits = self.decoder(latents)
         if self.likelihood == "gaussian":
             means = logits.sigmoid()
             # Where processes share the batch, its variance is of all their images. Its gradient
             # is none: it is the variance that makes the whole batch most probable.
-            squares = noise.batch_mean((means.float() - images).square(), rng)
-            variance = None if squares is None else squares.clamp(min=objectives.LEAST_VARIANCE)
-            reconstruction = objectives.gaussian_error(means, images, self.reduction, variance)
+            squares = random_numbers.batch_mean((means.float() - images).square(), rng)
+            variance = None if squares is None else squares.clamp(min=losses.LEAST_VARIANCE)
+            reconstruction = losses.gaussian_error(means, images, self.reduction, variance)
         else:
-            reconstruction = objectives.reconstruction_error(logits, images, self.reduction)
+            reconstruction = losses.reconstruction_error(logits, images, self.reduction)
         reconstruction = reconstruction.mean()
-        kl = objectives.kl_divergence(mean, log_variance).mean()
+        kl = losses.kl_divergence(mean, log_variance).mean()
         loss = reconstruction + self.kl_weight * kl
         measured = {"reconstruction": reconstruction, "kl": kl}
         if self.features is not None:
@@ -149,7 +149,7 @@ class VAE(LatentModel):
                 seen = self.features(logits.sigmoid())
             with torch.no_grad(), self.autocast():
                 wanted = self.features(images)
-            measured["features"] = objectives.feature_distance(seen, wanted).mean()
+            measured["features"] = losses.feature_distance(seen, wanted).mean()
             loss = loss + self.feature_weight * measured["features"]
         measured = {"loss": loss, **measured}
         return loss, {name: value.detach() for name, value in measured.items()}

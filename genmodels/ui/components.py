@@ -17,9 +17,10 @@ import streamlit as st
 from PIL import Image
 from streamlit.components.v2 import component
 
-from .. import pictures
-from ..figures import CLASS_COLOURS
+from genmodels.data import formats
+
 from . import routes
+from .figures import CLASS_COLOURS
 
 FOLDER = Path(__file__).with_suffix("")
 
@@ -425,7 +426,7 @@ def traversals(
     data = {
         "rows": [dict(row) for row in rows],
         "latent": list(latent),
-        "picture": pictures.data_url(picture),
+        "picture": formats.data_url(picture),
         "height": picture.height,
         "width": picture.width,
         "label": label,
@@ -547,7 +548,7 @@ def _numbers(said: Any) -> list[float] | None:
 
 
 def _frames(sprite: Image.Image, count: int, height: int, width: int) -> dict[str, Any]:
-    columns = pictures.columns_for(count)
+    columns = formats.columns_for(count)
     rows = -(-count // columns)
     if sprite.size != (columns * width, rows * height):
         raise ValueError(
@@ -566,7 +567,7 @@ def _frames(sprite: Image.Image, count: int, height: int, width: int) -> dict[st
 @lru_cache(maxsize=16)
 def _data_url(mode: str, size: tuple[int, int], pixels: bytes) -> str:
     """Encoded once, not at every rerun."""
-    return pictures.data_url(Image.frombytes(mode, size, pixels))
+    return formats.data_url(Image.frombytes(mode, size, pixels))
 
 
 def _nothing() -> None:

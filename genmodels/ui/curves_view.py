@@ -7,9 +7,11 @@ import pandas as pd
 import streamlit as st
 from PIL import Image, ImageDraw
 
-from .. import ablation, figures, pictures
-from ..runs import Run
-from . import components, routes, settings_view, shared
+from genmodels.data import formats
+from genmodels.runs import Run
+from genmodels.training import ablation
+
+from . import components, figures, routes, settings_view, shared
 from .shell import plain
 
 Curves = list[tuple[Run, list[dict[str, Any]]]]
@@ -57,7 +59,7 @@ def show(curves: Curves) -> None:
     )
     files: list[Any] = [("CSV", f"{name}-curves.csv", csv(curves))]
     if any(run.samples() for run, _ in curves):
-        files.append(("Film as GIF", f"{name}.gif", lambda: pictures.gif(film(curves), 0.4)))
+        files.append(("Film as GIF", f"{name}.gif", lambda: formats.gif(film(curves), 0.4)))
     shared.downloads(*files)
 
 

@@ -11,9 +11,11 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from .. import latent, pictures, posteriors, weights
-from ..evaluation import cache
-from ..runs import Run
+from genmodels.data import formats
+from genmodels.latents import geometry, posteriors
+from genmodels.models import weights
+from genmodels.runs import Run, cache
+
 from .components import Traversal
 from .evaluation_view import progress_bar
 
@@ -93,7 +95,7 @@ def _picture_change(run: Run, model: Any, count: int) -> Tensor:
             cached = cache.read(key)
             if cached is None:
                 latents = model.sample_latents(count, SEED)
-                cached = {"change": latent.picture_change(model, latents, progress)}
+                cached = {"change": geometry.picture_change(model, latents, progress)}
                 cache.write(key, cached)
         slot.empty()
     return cached["change"]
@@ -103,7 +105,7 @@ class Row(NamedTuple):
     """The frames of one dimension, uint8 [FRAMES, height, width, channels], their address, and the
     values that the dimension has in them."""
 
-    frames: pictures.Images
+    frames: formats.Images
     strip: str
     values: list[float]
 
@@ -122,14 +124,14 @@ def rows(run: Run, model: Any, start: Tensor, dimensions: list[int]) -> list[Row
 def _rows(
     _model: Any, fingerprint: str, numbers: tuple[float, ...], dimensions: tuple[int, ...]
 ) -> list[Row]:
-    start, values = torch.tensor(numbers), latent.quantiles(_model, FRAMES).T[list(dimensions)]
-    walks = [latent.traversal(start, *walk) for walk in zip(dimensions, values, strict=True)]
+    start, values = torch.tensor(numbers), geometry.quantiles(_model, FRAMES).T[list(dimensions)]
+    walks = [geometry.traversal(start, *walk) for walk in zip(dimensions, values, strict=True)]
     with torch.inference_mode():
-        images = pictures.from_floats(_model.decode(torch.cat(walks)).cpu().numpy())
+        images = formats.from_floats(_model.decode(torch.cat(walks)).cpu().numpy())
     made = []
     for place, row in enumerate(values.tolist()):
         frames = images[place * FRAMES : (place + 1) * FRAMES]
-        strip = pictures.data_url(pictures.sprite(frames, FRAMES), "webp")
+        strip = formats.data_url(formats.sprite(frames, FRAMES), "webp")
         made.append(Row(frames, strip, row))
     return made
 
@@ -163,7 +165,7 @@ def sheet(made: list[Row], dimensions: list[int]) -> Image.Image:
     """Every second frame of all rows, one below the other, with their names."""
     factor = max(1, 64 // made[0].frames.shape[1])
     shown = [row.frames[::2] for row in made]
-    strips = [pictures.enlarge(pictures.sprite(few, len(few)), factor) for few in shown]
+    strips = [formats.enlarge(formats.sprite(few, len(few)), factor) for few in shown]
     margin, height = 48, strips[0].height
     whole = Image.new(strips[0].mode, (margin + strips[0].width, height * len(strips)), "white")
     pen = ImageDraw.Draw(whole)
@@ -178,8 +180,8 @@ def sheet(made: list[Row], dimensions: list[int]) -> Image.Image:
 def film(row: Row) -> bytes:
     """One row there and back as GIF."""
     factor = max(1, 192 // row.frames.shape[1])
-    frames = [pictures.enlarge(pictures.to_pil(frame), factor) for frame in row.frames]
-    return pictures.gif(frames + frames[-2:0:-1], 0.08)
+    frames = [formats.enlarge(formats.to_pil(frame), factor) for frame in row.frames]
+    return formats.gif(frames + frames[-2:0:-1], 0.08)
 
 
 def table(start: Tensor, what: Carried) -> bytes:

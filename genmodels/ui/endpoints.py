@@ -6,10 +6,14 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from .. import data, latent, pictures, posteriors, runs, weights
-from ..errors import GenmodelsError, RunError
-from ..latent import Kept, LatentError
-from ..runs import Run
+from genmodels import runs
+from genmodels.data import datasets, formats
+from genmodels.errors import GenmodelsError, RunError
+from genmodels.latents import geometry, posteriors
+from genmodels.latents.geometry import Kept, LatentError
+from genmodels.models import weights
+from genmodels.runs import Run
+
 from . import address, shared, shell
 
 RANDOM, CLASS, IMAGE, KEPT = "Random", "Class mean", "Test image", "Kept"
@@ -69,13 +73,13 @@ def _show_kept(end: str) -> None:
     )
 
 
-def picture_of(run: Run, model: Any, z: Tensor) -> pictures.Images:
+def picture_of(run: Run, model: Any, z: Tensor) -> formats.Images:
     """What a latent [latent_dim] of a run decodes to: uint8 [height, width, channels]."""
     return _picture(weights.fingerprint(run), tuple(z.tolist()), model)
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def _picture(fingerprint: str, numbers: tuple[float, ...], _model: Any) -> pictures.Images:
+def _picture(fingerprint: str, numbers: tuple[float, ...], _model: Any) -> formats.Images:
     with torch.inference_mode():
         return shared.as_pictures(_model.decode(torch.tensor([numbers])))[0]
 
@@ -177,7 +181,7 @@ def read(text: str, run: Run, key: str) -> tuple[Tensor, str]:
             icon=":material/warning:",
         )
     latent_dim = getattr(run.recipe, "latent_dim", 0)
-    z = latent.fitting(kept.z, latent_dim)
+    z = geometry.fitting(kept.z, latent_dim)
     return z, f"kept from {run.id}" if kept.run_id else "a latent from a link"
 
 
@@ -225,5 +229,5 @@ def _test_image(run: Run, model: Any, end: str) -> tuple[Tensor, str]:
     if number >= len(images):
         raise LatentError(f"there are {len(images):,} test images; choose a smaller number.")
     with torch.inference_mode():
-        mean, _ = model.encode(data.to_float(images.pixels[number : number + 1]))
+        mean, _ = model.encode(datasets.to_float(images.pixels[number : number + 1]))
     return mean[0], f"test image {number}"

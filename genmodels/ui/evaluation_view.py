@@ -9,11 +9,14 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from .. import data, evaluation, pictures, weights
-from ..data import Images
-from ..errors import GenmodelsError
-from ..evaluation import neighbours
-from ..runs import Run
+from genmodels import evaluation
+from genmodels.data import datasets, formats
+from genmodels.data.datasets import Images
+from genmodels.errors import GenmodelsError
+from genmodels.evaluation import neighbours
+from genmodels.models import weights
+from genmodels.runs import Run
+
 from . import shared, work
 from .shell import duration, plain
 
@@ -174,9 +177,9 @@ KEPT = 32
 class Nearest(NamedTuple):
     """What `find_nearest` found."""
 
-    samples: pictures.Images
+    samples: formats.Images
     """The first samples, uint8 [n, height, width, channels]."""
-    training: pictures.Images
+    training: formats.Images
     """The training image nearest to each of them."""
     distances: list[float]
     """Of all samples that were compared."""
@@ -201,7 +204,7 @@ def find_nearest(run: Run, model: Any, by: str, seed: int, shown: int) -> Neares
 
     def do(progress: work.Progress) -> Nearest:
         if key not in _found:
-            learnt = train if run.recipe.train_limit is None else data.learnt_from(run)
+            learnt = train if run.recipe.train_limit is None else datasets.learnt_from(run)
             _found[key] = search(
                 run, model, learnt, val, by=by, seed=seed, shown=shown, progress=progress
             )
@@ -243,10 +246,10 @@ def search(
         extractor = evaluation.features.load("classifier", run.recipe.dataset)
         return neighbours.in_features(images, train, extractor, progress)
 
-    ours, theirs = compare(samples), compare(data.to_float(val.pixels[order]))
+    ours, theirs = compare(samples), compare(datasets.to_float(val.pixels[order]))
     return Nearest(
         shared.as_pictures(samples[:shown]),
-        shared.as_pictures(data.to_float(train.pixels[ours.indices[:shown]])),
+        shared.as_pictures(datasets.to_float(train.pixels[ours.indices[:shown]])),
         ours.distances.tolist(),
         theirs.distances.tolist(),
     )

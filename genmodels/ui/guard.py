@@ -14,10 +14,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import runtime
 from streamlit.runtime.stats import CacheStat
 
-from .. import inputs, own_pictures
-from ..errors import GenmodelsError
-from ..jobs import limits
-from ..own_pictures import MB
+from genmodels.data import own_pictures, single_picture
+from genmodels.data.own_pictures import MB
+from genmodels.errors import GenmodelsError
+from genmodels.jobs import limits
+
 from . import visitor
 
 # Streamlit loads custom components as modules from blob:, and decoder.js its worker. Styles are
@@ -153,7 +154,7 @@ def _largest_upload() -> int:
         off = limits.permission() == "off"
     except GenmodelsError:  # The Train page says it.
         off = True
-    return inputs.BYTES if off else own_pictures.ZIP_BYTES
+    return single_picture.BYTES if off else own_pictures.ZIP_BYTES
 
 
 def _uploaded() -> int:

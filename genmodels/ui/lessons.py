@@ -5,11 +5,14 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from .. import pictures, posteriors, runs
-from ..errors import RunError
-from ..evaluation import results
-from ..recipes import REPORT
-from ..runs import Run
+from genmodels import runs
+from genmodels.data import formats
+from genmodels.errors import RunError
+from genmodels.evaluation import results
+from genmodels.latents import posteriors
+from genmodels.recipes import REPORT
+from genmodels.runs import Run
+
 from . import components, map_view, routes, shared, shell
 
 PLANE = "vae-mnist-2d"
@@ -175,7 +178,7 @@ def _shipped(name: str) -> Run:
 
 
 def _stamp(run: Run) -> str:
-    from .. import weights
+    from genmodels.models import weights
 
     return weights.fingerprint(run)
 
@@ -212,7 +215,7 @@ def _typical(fingerprint: str, _run: Run) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "url": pictures.data_url(pictures.to_pil(picture)),
+            "url": formats.data_url(formats.to_pil(picture)),
             "mean": mean[at].tolist(),
             "deviation": deviation[at].tolist(),
         }

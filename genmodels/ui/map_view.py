@@ -11,10 +11,14 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from .. import folders, latent, pictures, tsne, weights
-from ..latent import FARTHEST, LatentError, Plane
-from ..posteriors import Stored
-from ..runs import Run
+from genmodels import paths
+from genmodels.data import formats
+from genmodels.latents import geometry, tsne
+from genmodels.latents.geometry import FARTHEST, LatentError, Plane
+from genmodels.latents.posteriors import Stored
+from genmodels.models import weights
+from genmodels.runs import Run
+
 from . import shared, shell, work
 from .components import Sheet, Space
 
@@ -82,7 +86,7 @@ def _of_posteriors(fingerprint: str, means: Tensor, _labels: list[int], _model: 
 
 def principal_map(model: Any, means: Tensor, labels: list[int]) -> Map:
     """As `of_posteriors`, of posterior means [n, latent_dim] and their labels, made anew."""
-    plane = latent.principal_plane(means)
+    plane = geometry.principal_plane(means)
     # A data set may be stored class by class.
     numbers = torch.linspace(0, len(means) - 1, min(SHOWN, len(means))).long()
     places = plane.points(means[numbers])
@@ -91,7 +95,7 @@ def principal_map(model: Any, means: Tensor, labels: list[int]) -> Map:
     size = max(2.0, 1.08 * float((high - low).max()))
     left, bottom = ((low + high - size) / 2).tolist()
     classes = [labels[number] for number in numbers]
-    components, deviations = latent.principal_components(means)
+    components, deviations = geometry.principal_components(means)
     beyond = (FAR * deviations[:, None] * components)[2 : 2 + BEYOND]
     return Map(
         plane,
@@ -102,7 +106,7 @@ def principal_map(model: Any, means: Tensor, labels: list[int]) -> Map:
         [(x, y, label) for (x, y), label in zip(_rounded(places), classes, strict=True)],
         numbers.tolist(),
         sheet_of(decode(model, means[numbers])),
-        latent.held_variance(plane, means),
+        geometry.held_variance(plane, means),
         beyond,
         [f"Component {3 + number}" for number in range(len(beyond))],
     )
@@ -122,7 +126,7 @@ def _through_seeds(fingerprint: str, seeds: tuple[int, int, int], _model: Any) -
 
 def seeds_map(model: Any, seeds: tuple[int, int, int]) -> Map:
     """As `through_seeds`, made anew."""
-    plane = latent.plane_through(*(model.sample_latents(1, seed)[0] for seed in seeds))
+    plane = geometry.plane_through(*(model.sample_latents(1, seed)[0] for seed in seeds))
     area = -0.5, -0.5, 2.0
     sheet = sheet_of(decode(model, plane.latents(centres(*area))))
     others = [seed for seed in range(3 + BEYOND) if seed not in seeds][:BEYOND]
@@ -139,16 +143,16 @@ def centres(left: float, bottom: float, size: float) -> Tensor:
 
 
 @torch.inference_mode()
-def decode(model: Any, latents: Tensor) -> pictures.Images:
+def decode(model: Any, latents: Tensor) -> formats.Images:
     """Latents [n, latent_dim] as uint8 [n, height, width, channels]."""
     return shared.as_pictures(torch.cat([model.decode(part) for part in latents.split(BATCH)]))
 
 
-def sheet_of(images: pictures.Images) -> Sheet:
-    content = pictures.webp_within(pictures.sprite(images), LARGEST)
+def sheet_of(images: formats.Images) -> Sheet:
+    content = formats.webp_within(formats.sprite(images), LARGEST)
     return {
-        "url": pictures.content_url(content, "webp"),
-        "columns": pictures.columns_for(len(images)),
+        "url": formats.content_url(content, "webp"),
+        "columns": formats.columns_for(len(images)),
         "height": images.shape[1],
         "width": images.shape[2],
     }
@@ -161,7 +165,7 @@ def _rounded(places: Tensor) -> list[list[float]]:
 def background(model: Any, shown: Map) -> bytes:
     """The decoded places as one PNG."""
     places = centres(shown.left, shown.bottom, shown.size)
-    return pictures.png(pictures.sprite(decode(model, shown.plane.latents(places)), SIDE))
+    return formats.png(formats.sprite(decode(model, shown.plane.latents(places)), SIDE))
 
 
 class Place(NamedTuple):
@@ -231,7 +235,7 @@ def compute_tsne(run: Run) -> None:
     """Begins t-SNE, into the cache."""
 
     def do(progress: work.Progress) -> None:
-        folders.check_writable(folders.cache())
+        paths.check_writable(paths.cache())
         if tsne.read(run) is None:  # Another visitor may have had it computed meanwhile.
             with contextlib.closing(tsne.steps(run)) as steps:
                 progress("Iteration", 0, tsne.ITERATIONS)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from genmodels.ui import address, lesson_link, shell, tour, training_view
+from . import address, lesson_link, shell, tour, training_view
 
 # Section, file in pages/, title, icon.
 PAGES = (

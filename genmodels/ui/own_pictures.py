@@ -14,10 +14,12 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from .. import jobs, own_pictures, pictures
-from ..errors import DataError, GenmodelsError
-from ..own_pictures import LEAST, MB, ZIP_BYTES, Look, PictureSet
-from ..recipes import DATASETS
+from genmodels import jobs
+from genmodels.data import formats, own_pictures
+from genmodels.data.own_pictures import LEAST, MB, ZIP_BYTES, Look, PictureSet
+from genmodels.errors import DataError, GenmodelsError
+from genmodels.recipes import DATASETS
+
 from . import visitor, work
 from .permission import is_teacher
 from .shell import plain, sentence
@@ -215,9 +217,9 @@ def _show(set_id: str, dataset: str, disabled: bool) -> None:
     else:
         channels, height, width = DATASETS[dataset].shape
         kind = f"{width}x{height} {'grey' if channels == 1 else 'RGB'}"
-        sprite = pictures.sprite(shown, COLUMNS, gap=2)
+        sprite = formats.sprite(shown, COLUMNS, gap=2)
         st.image(
-            pictures.enlarge(sprite, max(1, 72 // height)),
+            formats.enlarge(sprite, max(1, 72 // height)),
             caption=f"As the training sees them: {kind}",
             alt=f"{len(shown)} pictures of {chosen.title}, resized and cropped to {kind}",
         )

@@ -4,8 +4,9 @@ from typing import Literal
 
 import streamlit as st
 
-from ..errors import GenmodelsError
-from ..jobs import limits
+from genmodels.errors import GenmodelsError
+from genmodels.jobs import limits
+
 from . import visitor
 from .shell import sentence
 

@@ -11,23 +11,15 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from .. import (
-    data,
-    figures,
-    inputs,
-    inversion,
-    latent,
-    objectives,
-    own_pictures,
-    pictures,
-    posteriors,
-    weights,
-)
-from ..data import Images
-from ..errors import DataError
-from ..recipes import DATASETS
-from ..runs import Run
-from . import components, endpoints, shared, work
+from genmodels.data import datasets, formats, own_pictures, single_picture
+from genmodels.data.datasets import Images
+from genmodels.errors import DataError
+from genmodels.latents import geometry, inversion, posteriors
+from genmodels.models import losses, weights
+from genmodels.recipes import DATASETS
+from genmodels.runs import Run
+
+from . import components, endpoints, figures, shared, work
 from .shell import PageEnd, plain
 
 DRAW, UPLOAD, TEST = "Draw", "Upload", "Test image"
@@ -78,24 +70,23 @@ def choose_picture(run: Run) -> Chosen:
     return Chosen(torch.from_numpy(image), name, None, None)
 
 
-def _draw() -> inputs.Floats:
+def _draw() -> single_picture.Floats:
     strokes = components.drawing(
-        label="Draw a digit", size=inputs.CANVAS, pen=inputs.PEN, key="drawing"
+        label="Draw a digit", size=single_picture.CANVAS, pen=single_picture.PEN, key="drawing"
     )
     st.caption("Without a mouse, finger or pen: take a test image or upload a picture.")
     if not strokes:
         shared.empty("Draw a digit first.")
-    return inputs.like_mnist(inputs.drawn(strokes))
+    return single_picture.like_mnist(single_picture.drawn(strokes))
 
 
-def _upload(run: Run) -> inputs.Floats:
+def _upload(run: Run) -> single_picture.Floats:
     height, width = run.recipe.shape[1:]
-    file = st.file_uploader(
-        "Picture", key="upload", max_upload_size=inputs.BYTES // inputs.MB, width=448
-    )
+    most = single_picture.BYTES // single_picture.MB
+    file = st.file_uploader("Picture", key="upload", max_upload_size=most, width=448)
     digits = run.recipe.dataset == "mnist" and run.recipe.pictures is None
     st.caption(
-        f"{', '.join(own_pictures.FORMATS)}, {inputs.BYTES // inputs.MB} MB at most. It stays in "
+        f"{', '.join(own_pictures.FORMATS)}, {most} MB at most. It stays in "
         "this session. "
         + (
             "Its ink is cut out, made white on black and centred as MNIST's digits were: "
@@ -110,9 +101,13 @@ def _upload(run: Run) -> inputs.Floats:
 
 
 @st.cache_data(max_entries=32, show_spinner="Preparing the picture")
-def _prepared(content: bytes, shape: tuple[int, int, int], digits: bool) -> inputs.Floats:
-    picture = inputs.read(content)
-    return inputs.like_mnist(inputs.ink(picture)) if digits else inputs.fitted(picture, shape)
+def _prepared(content: bytes, shape: tuple[int, int, int], digits: bool) -> single_picture.Floats:
+    picture = single_picture.read(content)
+    return (
+        single_picture.like_mnist(single_picture.ink(picture))
+        if digits
+        else single_picture.fitted(picture, shape)
+    )
 
 
 def _test_image(run: Run) -> Chosen:
@@ -128,7 +123,7 @@ def _test_image(run: Run) -> Chosen:
         "Number of the test image", 0, last, 0, key="image", bind="query-params"
     )
     st.caption(f"The model never saw it: {plain(images.classes[images.labels[number]])}.")
-    image = data.to_float(images.pixels[number])
+    image = datasets.to_float(images.pixels[number])
     return Chosen(image, f"test-image-{number}", number, images)
 
 
@@ -140,7 +135,7 @@ def _held_out_variance(run: Run) -> float | None:
     error = last[0]["reconstruction"]
     pixels = math.prod(run.recipe.shape)
     summed = error if getattr(run.recipe, "reduction", "sum") == "sum" else error * pixels
-    return objectives.variance_behind(summed, pixels)
+    return losses.variance_behind(summed, pixels)
 
 
 def show_reconstruction(run: Run, model: Any, chosen: Chosen) -> inversion.Posterior:
@@ -212,7 +207,7 @@ def show_place(run: Run, found: Tensor, chosen: Chosen) -> None:
     words = ", ".join(f"**{plain(names[label])}** ({count})" for label, count in counts)
     present = len(labels.unique())
     some = f", of {present} of the {len(names)} classes" if present < len(names) else ""
-    plane = latent.principal_plane(means)
+    plane = geometry.principal_plane(means)
     points = plane.points(means)
     x, y = plane.points(found[None])[0].tolist()
     st.markdown(
@@ -308,7 +303,7 @@ def _film(run: Run, chosen: Chosen, search: Search) -> None:
     left, right = st.columns(2)
     with left:
         components.player(
-            sprite=pictures.sprite(frames),
+            sprite=formats.sprite(frames),
             count=len(frames),
             height=frames.shape[1],
             width=frames.shape[2],
@@ -346,7 +341,7 @@ def _downloads(run: Run, chosen: Chosen, search: Search | None) -> None:
         film = [shared.crisp(image) for image in images]
         files += [
             ("Found picture", f"{name}-found.png", _png(found[-1].image)),
-            ("Search as GIF", f"{name}-search.gif", lambda: pictures.gif(film, 0.1)),
+            ("Search as GIF", f"{name}-search.gif", lambda: formats.gif(film, 0.1)),
         ]
     shared.downloads(*files)
 
@@ -392,7 +387,7 @@ def _opinions(weights_are: str, images_are: str | None, _model: Any, _images: Im
             # A data set may be stored class by class.
             order = torch.randperm(len(_images), generator=torch.Generator().manual_seed(0))
             chosen = _images.pixels[order[:COMPARED]]
-            parts = [data.to_float(part) for part in chosen.split(100)]
+            parts = [datasets.to_float(part) for part in chosen.split(100)]
         return torch.cat([_model.discriminate(part) for part in parts]).numpy()
 
 
@@ -403,9 +398,9 @@ def _share(opinions: np.ndarray) -> str:
 def _show(image: Tensor, caption: str, width: int = WIDTH) -> None:
     picture = shared.crisp(shared.as_pictures(image[None])[0])
     # Not a file of Streamlit's: while a search goes on it is gone before a slow browser asks.
-    picture = pictures.content_url(pictures.png(picture), "png")
+    picture = formats.content_url(formats.png(picture), "png")
     st.image(picture, caption, width=width, alt=caption or "Your picture")
 
 
 def _png(image: Tensor) -> bytes:
-    return pictures.png(pictures.to_pil(shared.as_pictures(image[None])[0]))
+    return formats.png(formats.to_pil(shared.as_pictures(image[None])[0]))

@@ -7,8 +7,9 @@ from typing import Any
 
 import streamlit as st
 
-from .. import recipes
-from ..recipes import DATASETS, Recipe
+from genmodels import recipes
+from genmodels.recipes import DATASETS, Recipe
+
 from .own_pictures import KEY as PICTURES
 from .shell import plain
 

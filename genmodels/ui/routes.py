@@ -23,9 +23,10 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .. import runs
-from ..errors import GenmodelsError, RunError
-from ..recipes import LatentRecipe
+from genmodels import runs
+from genmodels.errors import GenmodelsError, RunError
+from genmodels.recipes import LatentRecipe
+
 from . import guard, runtime, visitor
 
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
@@ -67,7 +68,7 @@ def sample_urls(run: runs.Run) -> dict[int, str]:
 
 def decoder(run: runs.Run) -> Decoder | None:
     """How a browser decodes a run; None where it has no latents, or npm installed no runtime."""
-    from .. import weights
+    from genmodels.models import weights
 
     if not isinstance(run.recipe, LatentRecipe) or not runtime.available():
         return None
@@ -124,12 +125,13 @@ _exports = CapacityLimiter(1)
 
 def _decoder_file(run_id: str) -> tuple[str, Path]:
     """The fingerprint of a run's weights, and its decoder."""
-    from .. import onnx_export, weights
+    from genmodels.export import onnx_files
+    from genmodels.models import weights
 
     if not runs.ID.fullmatch(run_id):
         raise RunError(f"There is no run {run_id!r}.")
     run = runs.find(run_id)
-    return weights.fingerprint(run), onnx_export.decoder_file(run)
+    return weights.fingerprint(run), onnx_files.decoder_file(run)
 
 
 def serve_sample(request: Request) -> Response:

@@ -5,9 +5,9 @@ Where it is missing the server decodes.
 
 import json
 
-from .. import folders
+from genmodels import paths
 
-PACKAGE = folders.REPOSITORY / "node_modules" / "onnxruntime-web"
+PACKAGE = paths.REPOSITORY / "node_modules" / "onnxruntime-web"
 FOLDER = PACKAGE / "dist"
 WASM = "ort-wasm-simd-threaded.wasm"
 FILES = {

@@ -4,8 +4,8 @@ from typing import Any
 
 import streamlit as st
 
-from .. import recipes
-from ..runs import Run
+from genmodels import recipes
+from genmodels.runs import Run
 
 RECORDED = ("device", "precision", "threads")
 """What a training chose by itself, where it ran."""

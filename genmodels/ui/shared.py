@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 import streamlit as st
 from PIL import Image
 
-from .. import folders, own_pictures, pictures, runs
-from ..errors import DataError, RunError
-from ..recipes import DATASETS, Recipe
-from ..runs import Damaged, Run
+from genmodels import paths, runs
+from genmodels.data import formats, own_pictures
+from genmodels.errors import DataError, RunError
+from genmodels.recipes import DATASETS, Recipe
+from genmodels.runs import Damaged, Run
+
 from . import address, runtime
 from .shell import PageEnd, plain, sentence
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
     from torch import Tensor
 
-    from ..data import Images
+    from genmodels.data.datasets import Images
 
 
 def heading(title: str, lead: str) -> None:
@@ -138,7 +140,7 @@ def forget_missing(key: str) -> None:
 
 def choose_class(run: Run, key: str) -> int | None:
     """The class to draw latents of; None for all. Asks only of models that tell them apart."""
-    from .. import posteriors
+    from genmodels.latents import posteriors
 
     if getattr(run.recipe, "prior", "normal") != "classes":
         return None
@@ -223,7 +225,7 @@ def model_of(run: Run) -> Any:
 
 @st.cache_resource(max_entries=12, show_spinner=False)
 def _model(folder: str, stamp: int) -> Any:
-    from .. import weights
+    from genmodels.models import weights
 
     return weights.load(Path(folder))
 
@@ -237,14 +239,14 @@ def tell_who_decodes() -> None:
         )
 
 
-def as_pictures(images: Any) -> pictures.Images:
+def as_pictures(images: Any) -> formats.Images:
     """A tensor of images as uint8 [n, height, width, channels]."""
-    return pictures.from_floats(images.cpu().numpy())
+    return formats.from_floats(images.cpu().numpy())
 
 
-def crisp(image: pictures.Images, height: int = 280) -> Image.Image:
+def crisp(image: formats.Images, height: int = 280) -> Image.Image:
     """One image, its pixels as squares, about `height` pixels high."""
-    return pictures.enlarge(pictures.to_pil(image), max(1, height // image.shape[0]))
+    return formats.enlarge(formats.to_pil(image), max(1, height // image.shape[0]))
 
 
 def last_picture(run: Run, rows: int = 4) -> bytes | None:
@@ -259,19 +261,19 @@ def last_picture(run: Run, rows: int = 4) -> bytes | None:
 @st.cache_data(max_entries=256, show_spinner=False)
 def _corner(path: str, stamp: int, shape: tuple[int, int, int], rows: int) -> bytes:
     picture = stored_picture(Path(path), shape)
-    tiles = pictures.split(picture, *shape[1:])
+    tiles = formats.split(picture, *shape[1:])
     columns = picture.width // shape[2]
     corner = [tiles[row * columns + column] for row in range(rows) for column in range(rows)]
-    sprite = pictures.sprite(pictures.stack(corner), rows)
-    enlarged = pictures.enlarge(sprite, max(1, 448 // sprite.height))
+    sprite = formats.sprite(formats.stack(corner), rows)
+    enlarged = formats.enlarge(sprite, max(1, 448 // sprite.height))
     # Quickly: the first page after the start waits for one of each run.
-    return pictures.png(enlarged, compress_level=1)
+    return formats.png(enlarged, compress_level=1)
 
 
 def stored_picture(path: Path, shape: tuple[int, int, int]) -> Image.Image:
     """Samples that a run stored, of images of that shape. Raises RunError."""
     channels, height, width = shape
-    side = pictures.columns_for(runs.SAMPLES)
+    side = formats.columns_for(runs.SAMPLES)
     try:
         with Image.open(path, formats=["WEBP"]) as picture:
             if picture.size != (side * width, side * height):
@@ -288,7 +290,7 @@ def zipped(images: Iterable[Image.Image], name: str) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for number, image in enumerate(images, 1):
-            archive.writestr(f"{name}-{number:03d}.png", pictures.png(image))
+            archive.writestr(f"{name}-{number:03d}.png", formats.png(image))
     return buffer.getvalue()
 
 
@@ -298,9 +300,9 @@ _opening = threading.Lock()
 
 def _open_data(dataset: str, split: Literal["train", "val"]) -> "Images":
     """A split of a data set, in memory once for all sessions."""
-    from .. import data
+    from genmodels.data import datasets
 
-    key = dataset, split, folders.data()
+    key = dataset, split, paths.data()
     slot = st.empty()
 
     def progress(what: str, done: int, total: int) -> None:
@@ -309,16 +311,16 @@ def _open_data(dataset: str, split: Literal["train", "val"]) -> "Images":
     if key not in _opened:
         slot.progress(0.0, f"Opening {DATASETS[dataset].title}")
         with _opening:
-            _opened[key] = _opened.get(key) or data.load(dataset, split, folders.data(), progress)
+            _opened[key] = _opened.get(key) or datasets.load(dataset, split, paths.data(), progress)
     slot.empty()
     return _opened[key]
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _own_images(recipe: Recipe, split: Literal["train", "val"], stamp: int) -> "Images":
-    from .. import data
+    from genmodels.data import datasets
 
-    return data.of(recipe, split)
+    return datasets.of(recipe, split)
 
 
 def real_images(
@@ -331,7 +333,7 @@ def real_images(
     For a data set there is then a button to download it. `without` says what the page can do
     until then.
     """
-    from .. import data
+    from genmodels.data import datasets
 
     if recipe.pictures is not None:
         try:
@@ -343,9 +345,9 @@ def real_images(
         return _own_images(recipe, split, path.stat().st_mtime_ns if path.exists() else 0)
     dataset = recipe.dataset
     title = DATASETS[dataset].title
-    if not data.available(dataset):
+    if not datasets.available(dataset):
         st.info(
-            f"{title} is not on this machine (looked in {plain(str(folders.data()))}). {without}",
+            f"{title} is not on this machine (looked in {plain(str(paths.data()))}). {without}",
             icon=":material/download:",
         )
         if not st.button(f"Download {title}", key=f"download-{dataset}"):

@@ -17,9 +17,9 @@ import streamlit as st
 from streamlit.elements.widgets import button_group, number_input
 from streamlit.navigation.page import Page
 
-from .. import folders
-from ..errors import GenmodelsError
-from ..jobs import worker
+from genmodels import paths
+from genmodels.errors import GenmodelsError
+from genmodels.jobs import worker
 
 WARM_UP_SECONDS = 5
 """After the start, when the first page has been shown."""
@@ -90,7 +90,7 @@ _refuse_nonsense()
 
 def _warm_up() -> None:
     """Imports torch, which takes seconds: nobody shall wait for it on a page that decodes."""
-    from .. import posteriors, weights  # noqa: F401
+    from genmodels.models import weights  # noqa: F401
 
     # What is there by now stays. Python's collector would walk over it again and again, a fifth of
     # a second in which no page runs.
@@ -112,7 +112,7 @@ def turn_text_on_primary() -> None:
 
 def page(name: str) -> Path:
     """The file of a page, for links to it."""
-    return folders.REPOSITORY / "pages" / f"{name}.py"
+    return paths.REPOSITORY / "pages" / f"{name}.py"
 
 
 class PageEnd(Exception):

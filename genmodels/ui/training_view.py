@@ -5,13 +5,15 @@ import threading
 
 import streamlit as st
 
-from .. import figures, jobs, pictures, runs
-from ..errors import RunError
-from ..jobs import worker
-from ..recipes import RECIPES
-from ..runs import Damaged, Run, Status
-from ..variations import VARIATIONS
-from . import recipe_form, settings_view, shared, shell, visitor
+from genmodels import jobs, runs
+from genmodels.data import formats
+from genmodels.errors import RunError
+from genmodels.jobs import worker
+from genmodels.recipes import RECIPES
+from genmodels.recipes.broken import VARIATIONS
+from genmodels.runs import Damaged, Run, Status
+
+from . import figures, recipe_form, settings_view, shared, shell, visitor
 from .permission import is_teacher
 from .shell import duration, plain
 
@@ -131,7 +133,7 @@ def _view(run_id: str, why_not: str, state: str) -> None:
             if picture:
                 # Not a file of Streamlit's: it is gone once a newer one is shown, and a slow
                 # browser asks for it only then.
-                url = pictures.content_url(picture, "png")
+                url = formats.content_url(picture, "png")
                 st.image(url, width="stretch", alt="The newest samples of the training")
                 st.caption(f"The same 64 latents after {max(run.samples()):,} images")
         if varied is not None:

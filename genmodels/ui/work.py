@@ -22,7 +22,8 @@ from typing import Any
 
 import streamlit as st
 
-from ..errors import GenmodelsError
+from genmodels.errors import GenmodelsError
+
 from . import shell, visitor
 from .shell import duration, plain
 

@@ -1,4 +1,4 @@
-// Ways and planes in the latent space, as genmodels/latent.py has them. Latents are arrays.
+// Ways and planes in the latent space, as genmodels/latents/geometry.py has them. Latents are arrays.
 
 const plus = (a, b, factor) => a.map((value, index) => value + factor * b[index]);
 const length = (a) => Math.hypot(...a);
