@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
-from genmodels.data import datasets
+from genmodels.data import datasets, image_tensors
 from genmodels.training import loop
 
 
@@ -65,7 +65,7 @@ def shortened(part: float) -> Iterator[None]:
     validating on all images would weigh too much in it."""
     whole = datasets.of
 
-    def of(*arguments: Any) -> datasets.Images:
+    def of(*arguments: Any) -> image_tensors.Images:
         images = whole(*arguments)
         return images if part == 1 else images.first(math.ceil(len(images) * part))
 

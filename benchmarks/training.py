@@ -30,7 +30,7 @@ from typing import Any
 import torch
 
 from genmodels import recipes, runs, terminal
-from genmodels.data import datasets
+from genmodels.data import datasets, image_tensors
 from genmodels.errors import GenmodelsError
 from genmodels.models import Model
 from genmodels.models.devices import choose_device, choose_precision
@@ -50,12 +50,14 @@ FORMATS = ("contiguous", "channels_last")
 class Bare:
     """Training steps and nothing else, on one batch."""
 
-    def __init__(self, recipe: Recipe, batch: datasets.Images, device: torch.device, variant: str):
+    def __init__(
+        self, recipe: Recipe, batch: image_tensors.Images, device: torch.device, variant: str
+    ):
         precision, memory_format, *graph = variant.split(", ")
         self.variant, self.device = variant, device
         self.model: Model = loop.build_to_train(recipe, device).train()
         self.model.compute_type = getattr(torch, precision)
-        self.images = datasets.to_float(batch.pixels.to(device))
+        self.images = image_tensors.to_float(batch.pixels.to(device))
         self.labels = batch.labels.to(device)
         if memory_format == "channels_last":
             self.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
@@ -99,7 +101,7 @@ class Bare:
 
 
 def fastest_bare(
-    recipe: Recipe, batch: datasets.Images, device: torch.device, seconds: float
+    recipe: Recipe, batch: image_tensors.Images, device: torch.device, seconds: float
 ) -> Bare:
     """The variant whose steps are fastest, each tried for so long."""
     formats = FORMATS if recipe.network != "linear" else FORMATS[:1]

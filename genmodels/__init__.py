@@ -23,7 +23,7 @@ __all__ = ["GenmodelsError", "evaluation", "interpolate", "load"]
 
 
 def __getattr__(name: str) -> Any:
-    homes = {"load": ".weights", "interpolate": ".latent"}
+    homes = {"load": ".models.weights", "interpolate": ".latents.geometry"}
     if name in homes:
         return getattr(importlib.import_module(homes[name], __name__), name)
     if name == "evaluation":

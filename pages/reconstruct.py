@@ -5,7 +5,7 @@ import random
 import streamlit as st
 import torch
 
-from genmodels.data import datasets, formats
+from genmodels.data import formats, image_tensors
 from genmodels.models import losses
 from genmodels.ui import shared
 from genmodels.ui.shell import plain
@@ -37,7 +37,7 @@ else:
         on_click=lambda: st.session_state.update(first=random.randrange(last + 1)),
         width="stretch",
     )
-    originals = datasets.to_float(images.pixels[first : first + SHOWN])
+    originals = image_tensors.to_float(images.pixels[first : first + SHOWN])
     numbers = list(range(first, first + len(originals)))
     names = [images.classes[label] for label in images.labels[first : first + SHOWN]]
     source, kind = "Test images, which the model never saw", "test-images"

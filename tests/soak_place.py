@@ -102,7 +102,7 @@ class Place:
     def check_run(self, run: Run) -> None:
         before = self.known.setdefault(run.id, {"committed": 0})
         if run.status().state == "done":
-            now = weights.fingerprint(run)
+            now = runs.fingerprint(run)
             assert before.setdefault("fingerprint", now) == now, f"{run.id} changed after its end"
             committed = run.status().epochs
         else:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from genmodels import paths, recipes, runs
-from genmodels.data import datasets
+from genmodels.data import datasets, image_tensors
 from genmodels.errors import RecipeError
 from genmodels.models import build, weights
 from genmodels.models.classifier import SHIFT, Classifier, augment
@@ -141,8 +141,8 @@ def test_the_shipped_classifiers_are_right_often_enough(
     model = weights.load(paths.CHECKPOINTS / f"classifier-{dataset}")
     val = datasets.load(dataset, "val", data_folder)
     right = 0
-    for part in datasets.batches(len(val), 128):
+    for part in image_tensors.batches(len(val), 128):
         with torch.inference_mode():
-            named = model.classify(datasets.to_float(val.pixels[part])).argmax(1)
+            named = model.classify(image_tensors.to_float(val.pixels[part])).argmax(1)
         right += (named == val.labels[part]).sum().item()
     assert right / len(val) >= least

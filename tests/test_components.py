@@ -23,7 +23,8 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from genmodels import pictures, runs
+from genmodels import runs
+from genmodels.data import formats
 from genmodels.ui import components, routes
 
 app = st.App(__file__, routes=routes.ROUTES)

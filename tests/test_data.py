@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+import torchvision.datasets
 from conftest import WNIDS, write_idx, write_imagenette, write_mnist
 from PIL import Image
 
 from genmodels import runs
-from genmodels.data import datasets
+from genmodels.data import datasets, image_tensors
 from genmodels.errors import DataError
 from genmodels.training import provenance
 
@@ -150,7 +151,7 @@ def test_a_limit_draws_images_of_all_classes_by_a_seed_and_says_so(synthetic_dat
     assert few.labels.bincount().tolist() == [2] * 10
     assert few.classes == images.classes
     assert few.source == f"{images.source}, 20 drawn over the classes by seed 0"
-    assert few.fingerprint == datasets.fingerprint(few.pixels, few.labels)
+    assert few.fingerprint == image_tensors.fingerprint(few.pixels, few.labels)
     assert images.first(20).fingerprint == few.fingerprint
     assert len({images.first(20, seed).fingerprint for seed in range(5)}) == 5
     # Pixels and labels stay together, no image comes twice, fewer are a part of more.
@@ -167,7 +168,7 @@ def test_a_limit_draws_images_of_all_classes_by_a_seed_and_says_so(synthetic_dat
 def test_a_draw_keeps_the_shares_of_the_classes_and_leaves_out_none():
     labels = torch.tensor([0] * 900 + [1] * 90 + [2] * 10)
     pixels = torch.arange(1000).view(-1, 1, 1, 1).to(torch.uint8)
-    images = datasets.Images(pixels, labels, "", "made here", ("many", "some", "few"))
+    images = image_tensors.Images(pixels, labels, "", "made here", ("many", "some", "few"))
     assert images.first(3).labels.bincount().tolist() == [1, 1, 1]
     assert images.first(100).labels.bincount().tolist() == [90, 9, 1]
     assert images.first(999).labels.bincount().sum() == 999
@@ -289,9 +290,9 @@ def downloads(monkeypatch, tmp_path):
         shutil.copytree(source / "imagenette2-160", Path(root) / "imagenette2-160")
         went.append(Path(root))
 
-    imagenette._WNID_TO_CLASS = datasets.datasets.Imagenette._WNID_TO_CLASS  # type: ignore
-    monkeypatch.setattr(datasets.datasets, "MNIST", mnist)
-    monkeypatch.setattr(datasets.datasets, "Imagenette", imagenette)
+    imagenette._WNID_TO_CLASS = torchvision.datasets.Imagenette._WNID_TO_CLASS  # type: ignore
+    monkeypatch.setattr(torchvision.datasets, "MNIST", mnist)
+    monkeypatch.setattr(torchvision.datasets, "Imagenette", imagenette)
     return went
 
 
@@ -468,7 +469,7 @@ def test_a_damaged_jpeg_is_named(damage, cache_folder, tmp_path):
 
 def test_floats_are_the_bytes_over_255():
     pixels = torch.arange(256, dtype=torch.uint8)
-    floats = datasets.to_float(pixels)
+    floats = image_tensors.to_float(pixels)
     assert floats.dtype == torch.float32
     assert torch.equal(floats, torch.arange(256) / 255)
     assert pixels[255] == 255
@@ -476,7 +477,7 @@ def test_floats_are_the_bytes_over_255():
 
 @pytest.mark.parametrize(("count", "size"), [(10, 3), (9, 3), (2, 5), (1, 1)])
 def test_batches_cover_everything_once(count, size):
-    parts = [list(range(count))[part] for part in datasets.batches(count, size)]
+    parts = [list(range(count))[part] for part in image_tensors.batches(count, size)]
     assert [number for part in parts for number in part] == list(range(count))
     assert all(len(part) == size for part in parts[:-1])
 

@@ -107,7 +107,7 @@ def test_two_at_once_make_one(cache_folder, make_run, monkeypatch):
 
 def test_an_epoch_that_ends_meanwhile_gives_its_own_file(cache_folder, make_run, monkeypatch):
     run = make_run("first", "gan-mnist")
-    load, before = weights.load_run, weights.fingerprint(run)
+    load, before = weights.load_run, runs.fingerprint(run)
 
     def load_late(run: Run):
         model = load(run)
@@ -120,7 +120,7 @@ def test_an_epoch_that_ends_meanwhile_gives_its_own_file(cache_folder, make_run,
     monkeypatch.setattr(weights, "load_run", load_late)
     path = decoder_file(run)
     assert not path.name.startswith(before)
-    assert path.name.startswith(weights.fingerprint(run))
+    assert path.name.startswith(runs.fingerprint(run))
 
 
 def test_runs_without_a_decoder_or_weights_are_refused(cache_folder, make_run):
@@ -180,7 +180,7 @@ def get(address: str, **headers: str):
 
 def test_a_decoder_is_served_as_it_is_with_a_tag(server, cache_folder):
     run = runs.find("gan-mnist")
-    address, version = f"{server}/genmodels/runs/gan-mnist/decoder.onnx", weights.fingerprint(run)
+    address, version = f"{server}/genmodels/runs/gan-mnist/decoder.onnx", runs.fingerprint(run)
     answer = get(address, **{"Accept-Encoding": "gzip"})
     content = answer.read()
     assert content == decoder_file(run).read_bytes()

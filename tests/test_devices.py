@@ -45,7 +45,8 @@ def test_without_control_groups_there_is_no_quota(tmp_path):
 def test_models_compute_on_as_many_threads_as_the_quota_keeps_busy(cores, threads):
     script = f"""
 import torch
-from genmodels import devices, models, recipes
+from genmodels import models, recipes
+from genmodels.models import devices
 devices.quota = lambda: {cores}
 torch.set_num_threads(2)
 models.build(recipes.named("gan-mnist"))
@@ -70,7 +71,7 @@ def test_a_real_quota_is_seen():
 import os
 from pathlib import Path
 Path("/sys/fs/cgroup/cpu/genmodels-test/cgroup.procs").write_text(str(os.getpid()), "utf-8")
-from genmodels import devices
+from genmodels.models import devices
 print(devices.quota())
 """
         said = subprocess.check_output(

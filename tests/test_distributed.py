@@ -142,11 +142,11 @@ def alike() -> dict[str, Recipe]:
 TRAINS_ALL = """
 import sys
 from pathlib import Path
-from genmodels import distributed, training
+from genmodels.training import loop, processes
 from test_distributed import alike
-with distributed.group():
+with processes.group():
     for name, recipe in alike().items():
-        training.fit(name, recipe, Path(sys.argv[1]) / name, device="cpu")
+        loop.fit(name, recipe, Path(sys.argv[1]) / name, device="cpu")
 """
 
 

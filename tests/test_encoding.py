@@ -70,13 +70,14 @@ def test_the_package_serves_where_the_machines_encoding_is_ascii(runs_folder):
     """As under cp1252, what is not of it can't be read without a named encoding."""
     script = """
 import locale
-from genmodels import folders, runs, table
+from genmodels import paths, runs
+from genmodels.export import tables
 import genmodels.ui.components
 assert locale.getpreferredencoding(False) in ("ANSI_X3.4-1968", "US-ASCII"), "not tried"
-readme = (folders.REPOSITORY / "README.md").read_text("utf-8")
-assert table.updated(readme) == readme
-runs.request_stop(runs.folders.runs(), "f\\xfcr heute")
-assert runs.stop_request(runs.folders.runs()) == "f\\xfcr heute"
+readme = (paths.REPOSITORY / "README.md").read_text("utf-8")
+assert tables.updated(readme) == readme
+runs.request_stop(paths.runs(), "f\\xfcr heute")
+assert runs.stop_request(paths.runs()) == "f\\xfcr heute"
 """
     environment = os.environ | {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}
     done = subprocess.run(

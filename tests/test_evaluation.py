@@ -19,7 +19,7 @@ from PIL import Image
 
 from benchmarks.fid import random_weights
 from genmodels import evaluation, paths, runs
-from genmodels.data import datasets, own_pictures
+from genmodels.data import datasets, image_tensors, own_pictures
 from genmodels.errors import GenmodelsError
 from genmodels.evaluation import EvaluationError, distances, features, neighbours, statistics
 from genmodels.evaluation.__main__ import main
@@ -492,7 +492,7 @@ def test_evaluate(make_run, extractor: Extractor, arguments: dict[str, Any]):
         assert entry["samples"] == 60
         assert entry["floor"]["images"] == 60
         assert entry["real"]["images"] == 80
-        assert entry["weights_fingerprint"] == weights.fingerprint(run)
+        assert entry["weights_fingerprint"] == runs.fingerprint(run)
     assert found["frechet"]["floor"]["value"] < found["frechet"]["value"]
     assert found["spread"]["floor"]["value"] == pytest.approx(1, abs=0.2)
     assert found["nearness"]["floor"]["value"] == pytest.approx(0, abs=1e-3)  # Training images.
@@ -605,7 +605,7 @@ class TestNeighbours:
         self, extractor: Extractor, synthetic_data: Path, cache_folder: Path
     ):
         train = datasets.load("mnist", "train", synthetic_data)
-        own = datasets.to_float(train.pixels[[5, 200, 317]])
+        own = image_tensors.to_float(train.pixels[[5, 200, 317]])
 
         def quiet(what: str, done: int, total: int) -> None:
             pass
@@ -786,7 +786,7 @@ def test_damaged_results_are_told_in_a_sentence(make_run, cache_folder: Path):
         with pytest.raises(GenmodelsError, match=r"evaluation\.json is damaged"):
             evaluation.results(run)
     (run.path / "evaluation.json").unlink()
-    path = cache_folder / "evaluation" / f"{weights.fingerprint(run)}.json"
+    path = cache_folder / "evaluation" / f"{runs.fingerprint(run)}.json"
     path.parent.mkdir()
     path.write_text("[")
     with pytest.raises(EvaluationError, match="is damaged; measure again"):

@@ -10,7 +10,7 @@ import pytest
 
 from genmodels import paths
 
-RECIPE = """
+FAMILY = """
 
 @dataclass(frozen=True, kw_only=True)
 class AutoencoderRecipe(LatentRecipe):
@@ -23,6 +23,10 @@ class AutoencoderRecipe(LatentRecipe):
 
 
 FAMILIES["autoencoder"] = AutoencoderRecipe
+"""
+RECIPE = """
+from .families import AutoencoderRecipe
+
 RECIPES["autoencoder-mnist"] = AutoencoderRecipe(
     dataset="mnist", network="linear", latent_dim=8, epochs=2, batch_size=32, weight_average=0.9
 )
@@ -33,7 +37,7 @@ import math
 from torch import nn
 from torch.nn import functional as F
 
-from . import LatentModel, Turn
+from .base import LatentModel, Turn
 
 
 class Scale(nn.Module):
@@ -78,7 +82,8 @@ class Autoencoder(LatentModel):
 USED = """
 import torch
 import genmodels
-from genmodels import posteriors, runs
+from genmodels import runs
+from genmodels.latents import posteriors
 model = genmodels.load("autoencoder-mnist-1")
 images = model.sample(4, seed=0)
 assert images.shape == (4, 1, 28, 28) and images.isfinite().all()
@@ -98,13 +103,13 @@ def copy(tmp_path) -> Path:
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(paths.REPOSITORY / "genmodels", folder / "genmodels", ignore=ignored)
     shutil.copy(paths.REPOSITORY / "train.py", folder)
-    with (folder / "genmodels" / "recipes.py").open("a", encoding="utf-8") as file:
-        file.write(RECIPE)
+    for name, addition in (("families", FAMILY), ("named", RECIPE)):
+        with (folder / "genmodels" / "recipes" / f"{name}.py").open("a", encoding="utf-8") as file:
+            file.write(addition)
     build = folder / "genmodels" / "models" / "__init__.py"
     before = build.read_text("utf-8")
     after = before.replace('{"vae": VAE,', '{"autoencoder": Autoencoder, "vae": VAE,').replace(
-        "    from .vae import VAE\n",
-        "    from .auto import Autoencoder\n    from .vae import VAE\n",
+        "from .vae import VAE\n", "from .auto import Autoencoder\nfrom .vae import VAE\n"
     )
     assert after.count("Autoencoder") == 2
     build.write_text(after, "utf-8")

@@ -41,7 +41,7 @@ def whole(tmp_path_factory, synthetic_data) -> Path:
     loop.fit("vae-mnist-plus", RECIPE, folder, device="cpu", data_folder=synthetic_data)
     run = runs.open_run(folder)
     [measured, *_] = runs.find("vae-mnist").evaluation()
-    measured["weights_fingerprint"] = weights.fingerprint(run)
+    measured["weights_fingerprint"] = runs.fingerprint(run)
     kernel = {**measured, "metric": "kernel"}
     classes = {**measured, "metric": "classes", "shares": {"0": 0.5, "1": 0.5}}
     runs.write_json(folder / "evaluation.json", [measured, kernel, classes])
@@ -139,7 +139,7 @@ def readers(run: Run, name: str) -> list[Callable[[], object]]:
         "trainer.json": [lambda: jobs.trainer(run.path)],
         "owner": [lambda: jobs.control(run, key="key", teacher=False)],
         "state.pt": [lambda: weights.load_state(run.path)],
-        "encoder.safetensors": [latents, partial(weights.fingerprint, run)],
+        "encoder.safetensors": [latents, partial(runs.fingerprint, run)],
         "samples": [curves, run.samples, partial(shared.last_picture, run, rows=8)],
     }
     return by_file.get(name) or [read for some in by_file.values() for read in some]

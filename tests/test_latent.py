@@ -4,9 +4,9 @@ import pytest
 import torch
 
 import genmodels
-from genmodels import recipes
+from genmodels import recipes, runs
 from genmodels.latents import geometry
-from genmodels.models import build, weights
+from genmodels.models import build
 
 
 @pytest.mark.parametrize("path", ["linear", "spherical"])
@@ -126,7 +126,7 @@ def test_a_kept_latent_as_text_comes_back_with_its_model(make_run):
     kept = geometry.Kept.of(run, z)
     assert re.fullmatch(r"mine~[0-9a-f]{8}~[A-Za-z0-9_-]+", kept.text)
     back = geometry.Kept.read(kept.text)
-    assert back[1:] == kept[1:] and weights.fingerprint(run).startswith(back.fingerprint)
+    assert back[1:] == kept[1:] and runs.fingerprint(run).startswith(back.fingerprint)
     torch.testing.assert_close(back.z, z, atol=0, rtol=2**-10)
     # Of an old link, which says no model.
     assert geometry.Kept.read(geometry.to_text(z)).run_id == ""

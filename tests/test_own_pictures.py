@@ -24,7 +24,7 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.testing.v1 import AppTest
 
 from genmodels import evaluation, paths, recipes, runs
-from genmodels.data import datasets, own_pictures
+from genmodels.data import datasets, image_tensors, own_pictures
 from genmodels.errors import DataError, RecipeError
 from genmodels.evaluation import EvaluationError
 from genmodels.latents import posteriors
@@ -124,7 +124,7 @@ def test_a_zip_becomes_a_set_at_both_shapes_in_two_splits(runs_folder):
 def test_pictures_are_fitted_as_those_of_the_data_sets_and_the_preview_shows_them():
     made = own_pictures.from_zip(zipped(many(20)), "cats.zip")
     rgb, grey = (
-        [datasets.fit(Image.open(io.BytesIO(picture(number))), size) for number in range(20)]
+        [image_tensors.fit(Image.open(io.BytesIO(picture(number))), size) for number in range(20)]
         for size in (64, 28)
     )
     expected = {

@@ -12,11 +12,10 @@ from safetensors.torch import load_file
 
 import genmodels
 from genmodels import paths, runs
-from genmodels.data import datasets, formats
+from genmodels.data import datasets, formats, image_tensors
 from genmodels.errors import RunError
 from genmodels.export import packing, tables
 from genmodels.latents import posteriors
-from genmodels.models import weights
 
 SHIPPED = [run.id for run in runs.list_runs() if isinstance(run, runs.Run) and run.shipped]
 
@@ -50,7 +49,7 @@ def test_only_a_finished_run_is_packed_and_nothing_is_overwritten(runs_folder, t
     assert packed.samples().keys() == mine.samples().keys()
     assert packed.info["parent"] == "mine"
     kept, own = posteriors.kept(packed), posteriors.kept(mine)
-    assert kept == own | {"weights_fingerprint": weights.fingerprint(packed)}
+    assert kept == own | {"weights_fingerprint": runs.fingerprint(packed)}
     with pytest.raises(RunError, match="there already"):
         packing.pack(mine, tmp_path / "copy")
     runs.write_status(mine.path, runs.Status("stopped"))
@@ -89,7 +88,9 @@ def test_the_readme_shows_the_table_that_the_run_folders_give():
 def test_shipped_samples_are_about_as_far_apart_as_real_images(name, data_folder):
     """A generator that collapsed onto a few pictures would give far less."""
     run = runs.find(name)
-    real = datasets.to_float(datasets.load(run.recipe.dataset, "val", data_folder).pixels[:1000])
+    real = image_tensors.to_float(
+        datasets.load(run.recipe.dataset, "val", data_folder).pixels[:1000]
+    )
     samples = genmodels.load(name).sample(1000, seed=0)
     spreads = [torch.pdist(images.flatten(1)).mean().item() for images in (samples, real)]
     assert 0.8 < spreads[0] / spreads[1] < 1.25
@@ -107,7 +108,7 @@ def test_shipped_gans_draw_many_pictures_of_each_class(name, data_folder):
     model = genmodels.load(name)
     val = datasets.load(run.recipe.dataset, "val", data_folder)
     for label in range(run.recipe.class_count):
-        real = datasets.to_float(val.pixels[val.labels == label][:100])
+        real = image_tensors.to_float(val.pixels[val.labels == label][:100])
         samples = model.sample(100, seed=label, label=label)
         nearest = []
         for images in (samples, real):

@@ -275,7 +275,7 @@ def test_a_damaged_measurement_spoils_no_other_and_not_the_page(app, where, monk
     path = own_run() / "evaluation.json"
     if where == "cache":
         path.unlink()
-        path = paths.cache() / "evaluation" / f"{weights.fingerprint(runs.find('mine'))}.json"
+        path = paths.cache() / "evaluation" / f"{runs.fingerprint(runs.find('mine'))}.json"
         path.parent.mkdir(parents=True)
     path.write_text("[{")
     app.query_params["model"] = "gan-mnist"

@@ -4,7 +4,7 @@ from typing import Any
 import torch
 
 from genmodels import recipes
-from genmodels.data import datasets
+from genmodels.data import image_tensors
 from genmodels.latents import posteriors
 from genmodels.models import build
 
@@ -16,13 +16,13 @@ def two_latents(components: int = 2, **changes) -> Any:
     return build(recipe)
 
 
-def labelled(count: int, classes: int = 10) -> datasets.Images:
+def labelled(count: int, classes: int = 10) -> image_tensors.Images:
     """Images that say in their first pixel which class they are of and in the next where there."""
     labels = torch.arange(count) % classes
     pixels = torch.zeros(count, 1, 28, 28, dtype=torch.uint8)
     pixels[:, 0, 0, 0] = labels * 10
     pixels[:, 0, 0, 1] = (torch.arange(count) // classes % 4 == 0) * 100
-    return datasets.Images(pixels, labels, "", "made here", tuple(map(str, range(classes))))
+    return image_tensors.Images(pixels, labels, "", "made here", tuple(map(str, range(classes))))
 
 
 def encode(images: torch.Tensor):

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from genmodels import evaluation, paths, recipes, runs
-from genmodels.data import datasets
+from genmodels.data import datasets, image_tensors
 from genmodels.errors import GenmodelsError, RecipeError, RunError
 from genmodels.latents import posteriors
 from genmodels.models import build, weights
@@ -264,7 +264,7 @@ def test_one_step_moves_every_network(name, tmp_path):
     recipe = small(name, batch_size=4, precision="float32")
     trainer = trainer_of(recipe, tmp_path)
     before = {key: tensor.clone() for key, tensor in trainer.model.named_parameters()}
-    images = datasets.to_float(trainer.train.pixels[:4])
+    images = image_tensors.to_float(trainer.train.pixels[:4])
     measured = trainer.step(images, trainer.labels[:4], torch.Generator().manual_seed(0))
     for key, tensor in trainer.model.named_parameters():
         assert torch.equal(tensor, before[key]) != tensor.requires_grad, key
@@ -349,7 +349,7 @@ def test_a_judge_of_features_adds_its_distance_and_stays_as_it_is(tmp_path):
 
 def test_a_vae_learns_one_batch_by_heart(tmp_path):
     trainer = trainer_of(small("vae-mnist", kl_weight=0.0), tmp_path)
-    images, labels = datasets.to_float(trainer.train.pixels[:16]), trainer.labels[:16]
+    images, labels = image_tensors.to_float(trainer.train.pixels[:16]), trainer.labels[:16]
     rng = torch.Generator().manual_seed(0)
     # The cross-entropy of grey pixels with themselves is the least there is.
     entropy = F.binary_cross_entropy(images, images, reduction="sum").item() / 16
@@ -740,7 +740,7 @@ def test_resuming_puts_back_the_weights_of_the_committed_epoch(stopped):
 
 def test_latents_of_before_they_said_whose_they_are_serve_where_they_were_written_last(stopped):
     plain = json.loads((stopped.path / "latents.json").read_bytes())
-    assert plain.pop("weights_fingerprint") == weights.fingerprint(stopped)
+    assert plain.pop("weights_fingerprint") == runs.fingerprint(stopped)
     runs.write_json(stopped.path / "latents.json", plain)
     assert posteriors.kept(stopped) == plain
     runs.write_status(stopped.path, runs.Status("stopped", "taken out of the queue"))
@@ -804,7 +804,7 @@ def test_a_run_of_the_first_images_goes_on_with_those(stopped, capsys):
     pixels, labels = whole.pixels[:64], whole.labels[:64]
     origin = {
         "images": 64,
-        "fingerprint": datasets.fingerprint(pixels, labels),
+        "fingerprint": image_tensors.fingerprint(pixels, labels),
         "source": f"{whole.source}, the first 64",
     }
     runs.write_json(stopped.path / "recipe.json", info | {"data": info["data"] | {"train": origin}})

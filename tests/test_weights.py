@@ -122,7 +122,7 @@ def test_a_damaged_state_is_told_in_a_sentence(content, make_run):
 
 def test_weights_that_are_not_the_packed_ones_are_refused(make_run):
     run = make_run("run")
-    info = {**run.info, "weights": {"fingerprint": weights.fingerprint(run)}}
+    info = {**run.info, "weights": {"fingerprint": runs.fingerprint(run)}}
     runs.write_json(run.path / "recipe.json", info)
     genmodels.load("run")
     path = run.path / "encoder.safetensors"

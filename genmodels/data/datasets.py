@@ -4,6 +4,8 @@ torchvision reads and downloads them. Imagenette is resized and centre-cropped o
 cache; the data folder may be read-only.
 """
 
+from __future__ import annotations
+
 import contextlib
 import gzip
 import hashlib
@@ -12,25 +14,17 @@ import math
 import os
 import shutil
 import struct
-import threading
 import urllib.error
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
 from filelock import FileLock, Timeout
 from PIL import Image
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
-from torchvision import datasets
-from torchvision.datasets.folder import is_image_file
-from torchvision.transforms import functional
 
 from genmodels import paths
 from genmodels.errors import DataError, FolderError
@@ -38,6 +32,11 @@ from genmodels.recipes import DATASETS, Recipe
 from genmodels.runs import Run, stamp
 
 from . import own_pictures
+from .image_tensors import Images, fingerprint, fit, read_images, write_images
+
+# torch and torchvision are imported where they are needed: pages ask what is there without them.
+if TYPE_CHECKING:
+    from torch import Tensor
 
 log = logging.getLogger("genmodels")
 
@@ -53,52 +52,6 @@ IMAGENETTE_IMAGES = {"train": 9469, "val": 3925}
 DOWNLOAD_BYTES = {"mnist": 11_594_722, "imagenette": 99_003_388}
 # Changes whenever the pictures below would come out different.
 PREPARATION = "shorter side to 64 with antialias, centre crop, RGB"
-
-
-@dataclass(frozen=True)
-class Images:
-    """A split of a data set.
-
-    `pixels` is uint8 [n, channels, height, width], `labels` int64 [n] are places in `classes`.
-    `fingerprint` is the SHA-256 of pixels and labels; `source` says where they came from.
-    """
-
-    pixels: Tensor
-    labels: Tensor
-    fingerprint: str
-    source: str
-    classes: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-    def first(self, limit: int | None, seed: int = 0) -> "Images":
-        """The first `limit` images of a seeded draw, in their order here; all for None.
-
-        A data set may be stored class by class. So the draw goes over the classes: one image of
-        each comes first, then every class has the share that it has of all images.
-        """
-        if limit is None or limit >= len(self):
-            return self
-        shuffled = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
-        labels = self.labels[shuffled]
-        counts = labels.bincount()
-        starts = (counts.cumsum(0) - counts).repeat_interleave(counts)
-        ranks = torch.empty(len(self))  # Among the images of the same class.
-        ranks[labels.argsort(stable=True)] = (torch.arange(len(self)) - starts).float()
-        order = (ranks / counts[labels]).argsort(stable=True)
-        how = f"{limit} drawn over the classes by seed {seed}"
-        return self._only(shuffled[order[:limit]].sort().values, how)
-
-    def _only(self, chosen: Tensor, how: str) -> "Images":
-        pixels, labels = self.pixels[chosen], self.labels[chosen]
-        source = f"{self.source}, {how}"
-        return Images(pixels, labels, fingerprint(pixels, labels), source, self.classes)
-
-
-def to_float(pixels: Tensor) -> Tensor:
-    """uint8 pixels as float32 in [0, 1]."""
-    return pixels.float().div_(255)
 
 
 def available(dataset: str, folder: Path | None = None) -> bool:
@@ -152,6 +105,8 @@ def _idx_header(head: bytes) -> tuple[tuple[int, ...], int]:
 
 def _read_idx(path: Path) -> Tensor:
     """The values of an idx file of bytes, uint8, of the shape that it tells."""
+    import torch
+
     content = path.read_bytes()
     if path.suffix == ".gz":
         content = gzip.decompress(content)
@@ -181,6 +136,8 @@ def learnt_from(run: Run, folder: Path | None = None, progress: Progress | None 
 
     `folder` is that of the data sets. Raises DataError.
     """
+    import torch
+
     images, limit = of(run.recipe, "train", folder, progress), run.recipe.train_limit
     if limit is None or limit >= len(images):
         return images
@@ -188,7 +145,7 @@ def learnt_from(run: Run, folder: Path | None = None, progress: Progress | None 
     before = f"the first {limit}"
     recorded = ((run.info.get("data") or {}).get("train") or {}).get("source") or ""
     if recorded.endswith(f", {before}"):
-        return images._only(torch.arange(limit), before)
+        return images.only(torch.arange(limit), before)
     return images.first(limit, run.recipe.seed)
 
 
@@ -260,8 +217,11 @@ def _imagenette(folder: Path, split: Split, progress: Progress) -> Images:
 def _imagenette_files(place: Path) -> list[tuple[Path, int]]:
     """The images of a split, class by class, and their labels; what systems put beside them is
     left out. Raises ValueError, OSError."""
+    from torchvision.datasets import Imagenette
+    from torchvision.datasets.folder import is_image_file
+
     wnids = sorted(path.name for path in place.iterdir() if path.is_dir() and not _is_junk(path))
-    known = sorted(datasets.Imagenette._WNID_TO_CLASS)
+    known = sorted(Imagenette._WNID_TO_CLASS)
     if wnids != known:
         names = ", ".join(sorted(set(wnids) ^ set(known)))
         raise ValueError(f"{len(wnids)} class folders in {place.name}; missing or others: {names}")
@@ -281,39 +241,11 @@ def _imagenette_files(place: Path) -> list[tuple[Path, int]]:
     return files
 
 
-def write_images(path: Path, images: Images) -> None:
-    """Writes them for `read_images`, all but the names of the classes."""
-    metadata = {"fingerprint": images.fingerprint, "source": images.source}
-    tensors = {"pixels": images.pixels, "labels": images.labels}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
-    try:
-        save_file(tensors, temporary, metadata)  # As bytes they would be in memory twice.
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except SafetensorError as error:
-        raise OSError(str(error)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def read_images(path: Path) -> Images | None:
-    """What `write_images` wrote; None where it is missing or damaged."""
-    if not path.exists():
-        return None
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            pixels, labels = file.get_tensor("pixels"), file.get_tensor("labels")
-    except (SafetensorError, OSError):
-        return None
-    if metadata.get("fingerprint") != fingerprint(pixels, labels):
-        return None
-    return Images(pixels, labels, metadata["fingerprint"], metadata.get("source", ""))
-
-
 def _prepare(files: list[tuple[Path, int]], split: Split, progress: Progress) -> Images:
     """Decodes and resizes all images, on all cores (Pillow releases Python's lock)."""
+    import torch
+    from torchvision.transforms import functional
+
     pixels = torch.empty(len(files), *DATASETS["imagenette"].shape, dtype=torch.uint8)
     sizes: set[tuple[int, int]] = set()
 
@@ -339,19 +271,17 @@ def _prepare(files: list[tuple[Path, int]], split: Split, progress: Progress) ->
     return Images(pixels, labels, fingerprint(pixels, labels), source)
 
 
-def fit(image: Image.Image, size: int) -> Image.Image:
-    """An RGB picture of size x size: the shorter side resized, the longer one cropped."""
-    return functional.center_crop(functional.resize(image.convert("RGB"), size), [size, size])  # pyright: ignore[reportArgumentType, reportReturnType]
-
-
 def _download(dataset: str, folder: Path, way: str, progress: Progress) -> None:
     """Fetches a data set that is missing, by torchvision's own means.
 
     It comes into a folder of its own and is moved when it is whole: what a cut download leaves is
     never taken for the data set.
     """
+
     if available(dataset, folder):
         return
+    from torchvision import datasets as torchvision_sets
+
     title = DATASETS[dataset].title
     try:
         paths.check_writable(folder)
@@ -365,8 +295,8 @@ def _download(dataset: str, folder: Path, way: str, progress: Progress) -> None:
             state = f"{title} in {folder} lacks whole files {', '.join(missing)}"
     new = folder / ".download"
     fetch = {
-        "mnist": lambda: datasets.MNIST(new, download=True),
-        "imagenette": lambda: datasets.Imagenette(new, "train", "160px", download=True),
+        "mnist": lambda: torchvision_sets.MNIST(new, download=True),
+        "imagenette": lambda: torchvision_sets.Imagenette(new, "train", "160px", download=True),
     }[dataset]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -412,6 +342,8 @@ def _downloading(new: Path, progress: Progress) -> Iterator[None]:
 
 def _move(dataset: str, new: Path, folder: Path) -> None:
     """Puts a data set that was downloaded whole where it belongs. Raises DataError."""
+    import torch
+
     if dataset == "imagenette":
         root = folder / IMAGENETTE_FOLDER
         shutil.rmtree(root, ignore_errors=True)  # It holds nothing but what systems put there.
@@ -429,17 +361,3 @@ def _move(dataset: str, new: Path, folder: Path) -> None:
     for name in MNIST_FILES:
         if not _mnist_file(folder, name):
             (new / "MNIST" / "raw" / name).replace(raw / name)
-
-
-def fingerprint(*tensors: Tensor) -> str:
-    """The SHA-256 of tensors, their types and shapes."""
-    digest = hashlib.sha256()
-    for tensor in tensors:
-        digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.contiguous().numpy().data)
-    return digest.hexdigest()
-
-
-def batches(count: int, size: int) -> Iterable[slice]:
-    """Slices of `size` that cover `count`, the last one possibly smaller."""
-    return (slice(start, min(start + size, count)) for start in range(0, count, size))

@@ -37,7 +37,7 @@ from genmodels.errors import DataError
 from genmodels.recipes import DATASETS, ID
 from genmodels.runs import Run, schemas
 
-from . import formats
+from . import formats, image_tensors
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many are done and how many there are."""
@@ -582,7 +582,7 @@ def make(look: Look, progress: Progress | None = None) -> PictureSet:
         return open_set(set_id)
     look.check()
     # `fitted` needs it. Imported by several threads at once, modules may be seen half made.
-    from . import datasets  # noqa: F401
+    from torchvision.transforms import functional  # noqa: F401
 
     # In the order of the splits, so that nothing need be copied later.
     order = np.random.default_rng(SPLIT_SEED).permutation(look.count)
@@ -756,10 +756,8 @@ def upright(image: Image.Image) -> Image.Image:
 
 def fitted(whole: Image.Image, shape: tuple[int, int, int]) -> np.ndarray:
     """A picture at the shape of a data set, resized and cropped to its middle: uint8 [c, h, w]."""
-    from . import datasets
-
     channels, size, _ = shape
-    picture = datasets.fit(whole, size).convert("L" if channels == 1 else "RGB")
+    picture = image_tensors.fit(whole, size).convert("L" if channels == 1 else "RGB")
     return np.asarray(picture).reshape(size, size, channels).transpose(2, 0, 1)
 
 
@@ -829,8 +827,6 @@ def _write(made: PictureSet, pixels: dict[str, np.ndarray], labels: np.ndarray) 
     """Raises DataError where there is no room; then nothing is left behind."""
     import torch
 
-    from . import datasets
-
     held_out = round(made.count * HELD_OUT)
     splits: dict[Literal["train", "val"], slice] = {
         "train": slice(held_out, None),
@@ -842,10 +838,10 @@ def _write(made: PictureSet, pixels: dict[str, np.ndarray], labels: np.ndarray) 
         for dataset, images in pixels.items():
             for split, part in splits.items():
                 tensors = torch.from_numpy(images[part]), torch.from_numpy(labels[part])
-                stored = datasets.Images(
-                    *tensors, datasets.fingerprint(*tensors), f"{source}, {split}"
+                stored = image_tensors.Images(
+                    *tensors, image_tensors.fingerprint(*tensors), f"{source}, {split}"
                 )
-                datasets.write_images(made.file(dataset, split), stored)
+                image_tensors.write_images(made.file(dataset, split), stored)
         plain: dict[str, Any] = {name: value for name, value in vars(made).items() if name != "id"}
         plain["left_out"] = [found._asdict() for found in made.left_out]
         runs.write_json(made.folder / "set.json", {"format": FORMAT, **plain})

@@ -11,12 +11,14 @@ The same from a shell: `python -m genmodels.evaluation vae-mnist`.
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from genmodels import runs
+from genmodels.data import datasets
+from genmodels.data.image_tensors import Images
 from genmodels.errors import RunError
 from genmodels.models import weights
 from genmodels.models.devices import Device, choose_device
@@ -33,9 +35,6 @@ from .distances import (
 from .features import Extractor, Kind, Precision, Progress
 from .results import Entry, results, save, save_to_cache
 from .statistics import Statistics
-
-if TYPE_CHECKING:
-    from genmodels.data.datasets import Images
 
 __all__ = [
     "Entry",
@@ -88,8 +87,6 @@ def evaluate(
     `save_to_cache` store what this gives. `progress` may raise to interrupt.
     Raises EvaluationError, RunError or DataError.
     """
-    from genmodels.data import datasets
-
     progress = progress or (lambda what, done, total: None)
     started = time.perf_counter()
     if samples < LEAST:
@@ -102,7 +99,7 @@ def evaluate(
     check_counts(run)
     cache.check_writable()
     place = choose_device(device)
-    fingerprint = weights.fingerprint(run)
+    fingerprint = runs.fingerprint(run)
     model = weights.load_run(run, str(place))
     if not hasattr(model, "sample_latents"):
         raise EvaluationError(f"{run.id} makes no images; name a run of a model that does.")
@@ -133,7 +130,7 @@ def evaluate(
     training = neighbours.training_features(learnt, extractor, progress)
     images = sample_in_batches(model, samples, seed, extractor.batch_size)
     generated = statistics.gather(images, extractor, samples, "Samples", progress)
-    if weights.fingerprint(run) != fingerprint:
+    if runs.fingerprint(run) != fingerprint:
         raise RunError(f"{run.id} was trained on meanwhile; measure it when its training is over.")
     progress("Distances", 0, 3)
     values = measure(generated, real, training, extractor)
@@ -192,7 +189,7 @@ def _check_counts(run: Run, learnt: int, held_out: int) -> None:
         )
 
 
-def check_images(run: Run, learnt: "Images", held_out: "Images") -> None:
+def check_images(run: Run, learnt: Images, held_out: Images) -> None:
     """Raises EvaluationError for real images that nothing can be measured against."""
     _check_counts(run, len(learnt), len(held_out))
     if (held_out.pixels == held_out.pixels[:1]).all():
@@ -205,9 +202,7 @@ def check_images(run: Run, learnt: "Images", held_out: "Images") -> None:
 class Gauge:
     """Measures a model's Fréchet distance while it trains, on the classifier's features."""
 
-    def __init__(
-        self, dataset: str, val: "Images", device: torch.device, progress: Progress
-    ) -> None:
+    def __init__(self, dataset: str, val: Images, device: torch.device, progress: Progress) -> None:
         """Takes the held-out images' statistics, once. Raises EvaluationError."""
         self.extractor = features.load("classifier", dataset, device=device)
         self.real = statistics.of_real(val, self.extractor, None, "Real images (val)", progress)

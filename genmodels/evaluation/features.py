@@ -156,7 +156,7 @@ def classifier(
         name=run.id,
         label=label if run.id == f"classifier-{dataset}" else f"{label} {run.id}",
         dimensions=head.in_features,
-        fingerprint=_sha256(f"{weights.fingerprint(run)} {precision}".encode()),
+        fingerprint=_sha256(f"{runs.fingerprint(run)} {precision}".encode()),
         channels=run.recipe.shape[:1],
         batch_size=100,
         device=model.device,

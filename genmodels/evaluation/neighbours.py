@@ -2,18 +2,16 @@
 
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from genmodels.data.image_tensors import Images, batches, to_float
 from genmodels.runs import cache
 
 from .distances import Estimate, EvaluationError, check_alike
 from .features import Extractor, Progress
-
-if TYPE_CHECKING:
-    from genmodels.data.datasets import Images
 
 FORMAT = "features 1"
 BLOCK = 2000
@@ -33,9 +31,8 @@ class Neighbours(NamedTuple):
     """Places in the training set, [n]."""
 
 
-def in_pixels(images: Tensor, train: "Images", progress: Progress) -> Neighbours:
+def in_pixels(images: Tensor, train: Images, progress: Progress) -> Neighbours:
     """By the pixels of float32 images [n, channels, height, width] in [0, 1]."""
-    from genmodels.data.datasets import batches, to_float
 
     def blocks() -> Iterable[Tensor]:
         for part in batches(len(train), BLOCK):
@@ -46,7 +43,7 @@ def in_pixels(images: Tensor, train: "Images", progress: Progress) -> Neighbours
 
 
 def in_features(
-    images: Tensor, train: "Images", extractor: Extractor, progress: Progress
+    images: Tensor, train: Images, extractor: Extractor, progress: Progress
 ) -> Neighbours:
     """By their features."""
     features = training_features(train, extractor, progress)
@@ -54,10 +51,8 @@ def in_features(
     return nearest(queries, features.split(BLOCK))
 
 
-def training_features(train: "Images", extractor: Extractor, progress: Progress) -> Tensor:
+def training_features(train: Images, extractor: Extractor, progress: Progress) -> Tensor:
     """Of all training images, [n, d]; kept in the cache."""
-    from genmodels.data.datasets import batches, to_float
-
     key = f"{FORMAT}, {train.fingerprint}, {extractor.fingerprint}"
     cached = cache.read(key)
     if cached:

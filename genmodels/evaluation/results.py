@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from genmodels import paths, runs
-from genmodels.models import weights
 from genmodels.runs import Run, schemas
 
 from .distances import EvaluationError
@@ -23,7 +22,7 @@ def results(run: Run) -> list[Entry]:
 
     Raises RunError or EvaluationError when a file is damaged.
     """
-    fingerprint = weights.fingerprint(run)
+    fingerprint = runs.fingerprint(run)
     entries = [*run.evaluation(), *_cached(fingerprint)]
     return _merged(entry for entry in entries if entry["weights_fingerprint"] == fingerprint)
 
@@ -33,7 +32,7 @@ def save(run: Run, entries: list[Entry]) -> None:
 
     Those of other weights are dropped. Raises RunError when the file is damaged.
     """
-    fingerprint = weights.fingerprint(run)
+    fingerprint = runs.fingerprint(run)
     kept = [e for e in run.evaluation() if e["weights_fingerprint"] == fingerprint]
     _write(run.path / "evaluation.json", kept, entries)
 

@@ -2,19 +2,17 @@
 
 from collections.abc import Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from genmodels.data.image_tensors import Images, to_float
+from genmodels.data.image_tensors import batches as slices
 from genmodels.runs import cache
 
 from . import distances
 from .distances import Array, Estimate, EvaluationError
 from .features import Extractor, Progress
-
-if TYPE_CHECKING:
-    from genmodels.data.datasets import Images
 
 KEPT = 10_000
 """How many samples' features are kept for what needs more than mean and covariance."""
@@ -118,14 +116,12 @@ def gather(
 
 
 def of_real(
-    images: "Images", extractor: Extractor, limit: int | None, what: str, progress: Progress
+    images: Images, extractor: Extractor, limit: int | None, what: str, progress: Progress
 ) -> Statistics:
     """The statistics of a split, or of a random `limit` of it, from the cache if they are there.
 
     The same images are taken every time. A damaged cache file is made again.
     """
-    from genmodels.data.datasets import batches, to_float
-
     count = len(images) if limit is None else min(limit, len(images))
     # A data set may be stored class by class: its first images are not like the others.
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(SUBSET_SEED))
@@ -138,7 +134,7 @@ def of_real(
         if "root" in cached:
             statistics.root = cached["root"]
         return statistics
-    parts = batches(count, extractor.batch_size)
+    parts = slices(count, extractor.batch_size)
     floats = (to_float(images.pixels[order[part]]) for part in parts)
     statistics = gather(floats, extractor, count, what, progress)
     tensors = {

@@ -29,7 +29,7 @@ def decoder_file(run: runs.Run) -> Path:
     Its one input is `latents`, float32 [n, latent_dim], its one output `images`, float32
     [n, channels, height, width] in [0, 1], both for any n.
     """
-    fingerprint = weights.fingerprint(run)
+    fingerprint = runs.fingerprint(run)
     path = paths.cache() / "decoders" / f"{fingerprint}-{FORMAT}.onnx"
     if path.exists():
         return path
@@ -41,7 +41,7 @@ def decoder_file(run: runs.Run) -> Path:
             model = weights.load_run(run)
             if not hasattr(model, "decode"):
                 raise RunError(f"{run.id} turns no latents into images; choose a VAE or a GAN.")
-            if weights.fingerprint(run) == fingerprint:
+            if runs.fingerprint(run) == fingerprint:
                 runs.write_atomic(path, _export(model))
     # Its training may have finished an epoch in between.
     return path if path.exists() else decoder_file(run)

@@ -51,7 +51,7 @@ def pack(run: Run, folder: Path) -> Run:
         runs.write_json(work / "recipe.json", info)
         info["weights"] = {
             "precision": "float16",
-            "fingerprint": weights.fingerprint(runs.open_run(work)),
+            "fingerprint": runs.fingerprint(runs.open_run(work)),
         }
         runs.write_json(work / "recipe.json", info)
         latents = posteriors.kept(run)

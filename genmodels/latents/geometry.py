@@ -13,7 +13,7 @@ from torch import Tensor
 
 from genmodels import runs
 from genmodels.errors import GenmodelsError
-from genmodels.models import LatentModel, weights
+from genmodels.models import LatentModel
 from genmodels.runs import Run
 
 Path = Literal["linear", "spherical"]
@@ -202,7 +202,7 @@ class Kept(NamedTuple):
     @classmethod
     def of(cls, run: Run, z: Tensor) -> "Kept":
         """A latent [latent_dim] of a run, of the weights that it has now."""
-        return cls(z, run.id, weights.fingerprint(run)[:SHORT])
+        return cls(z, run.id, runs.fingerprint(run)[:SHORT])
 
     @property
     def text(self) -> str:

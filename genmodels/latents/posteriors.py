@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from genmodels import runs
-from genmodels.data import datasets, own_pictures
+from genmodels.data import image_tensors, own_pictures
 from genmodels.errors import DataError, RunError
-from genmodels.models import losses, weights
+from genmodels.models import losses
 from genmodels.recipes import DATASETS
 from genmodels.runs import Run
 
@@ -37,7 +37,7 @@ class Stored(NamedTuple):
 
 def store(run: Run, plain: dict[str, Any]) -> None:
     """Keeps the `summary` of the model whose weights the run has now."""
-    whose = {"weights_fingerprint": weights.fingerprint(run)}
+    whose = {"weights_fingerprint": runs.fingerprint(run)}
     runs.write_json(run.path / "latents.json", plain | whose)
 
 
@@ -46,7 +46,7 @@ def kept(run: Run) -> dict[str, Any]:
     after a resumed training was killed. Raises RunError."""
     plain = run.latents()
     whose = plain.get("weights_fingerprint")
-    of_these = weights.fingerprint(run) == whose if whose else _written_last(run)
+    of_these = runs.fingerprint(run) == whose if whose else _written_last(run)
     return plain if of_these else {}
 
 
@@ -100,7 +100,7 @@ def class_means(run: Run, model: Any) -> dict[str, list[float]]:
 
 
 @torch.inference_mode()
-def summary(model: Any, train: datasets.Images, val: datasets.Images) -> dict[str, Any]:
+def summary(model: Any, train: image_tensors.Images, val: image_tensors.Images) -> dict[str, Any]:
     """Plain numbers of a model in evaluation mode:
 
     - class_means: the mean of the posterior means of each class's training images
@@ -124,7 +124,7 @@ def summary(model: Any, train: datasets.Images, val: datasets.Images) -> dict[st
 
 
 @torch.inference_mode()
-def fit_prior(model: Any, train: datasets.Images, check_stop: Callable[[], None]) -> None:
+def fit_prior(model: Any, train: image_tensors.Images, check_stop: Callable[[], None]) -> None:
     """Fits the Gaussians of a VAE's prior to the posteriors of each class's training images.
 
     What the decoder has learnt to make pictures of are draws from posteriors, and together they
@@ -161,8 +161,8 @@ def fit_prior(model: Any, train: datasets.Images, check_stop: Callable[[], None]
 
 def _posteriors(model: Any, pixels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """Means and log variances, float32, a batch at a time."""
-    for part in datasets.batches(len(pixels), BATCH):
-        mean, log_variance = model.encode(datasets.to_float(pixels[part].to(model.device)))
+    for part in image_tensors.batches(len(pixels), BATCH):
+        mean, log_variance = model.encode(image_tensors.to_float(pixels[part].to(model.device)))
         yield mean.float(), log_variance.float()
 
 

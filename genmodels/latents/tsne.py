@@ -16,7 +16,6 @@ from torch import Tensor
 
 from genmodels import paths, runs
 from genmodels.errors import GenmodelsError, RunError
-from genmodels.models import weights
 from genmodels.runs import Run, cache
 
 from . import posteriors
@@ -82,7 +81,7 @@ def compute(run: Run) -> Tensor:
 
 def _key(run: Run) -> str:
     version = importlib.metadata.version("scikit-learn")
-    return f"tsne {weights.fingerprint(run)} scikit-learn-{version} {PERPLEXITY} {ITERATIONS}"
+    return f"tsne {runs.fingerprint(run)} scikit-learn-{version} {PERPLEXITY} {ITERATIONS}"
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from genmodels.recipes import DATASETS, ClassifierRecipe
 
-from . import Model, Turn, random_numbers
+from . import random_numbers
+from .base import Model, Turn
 
 SHIFT = 2
 """Pixels by which `shift` moves an image at most."""

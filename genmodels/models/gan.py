@@ -15,7 +15,8 @@ from torch.nn.utils import parametrizations
 
 from genmodels.recipes import GANRecipe
 
-from . import LatentModel, Turn, augmentation, losses, norm_layer, random_numbers, residual
+from . import augmentation, losses, random_numbers, residual
+from .base import LatentModel, Turn, norm_layer
 from .prior import ClassPrior
 
 PENALISED = 16

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from genmodels.recipes import VAERecipe
 
-from . import LatentModel, Turn, augmentation, losses, norm_layer, random_numbers, residual
+from . import augmentation, losses, random_numbers, residual
+from .base import LatentModel, Turn, norm_layer
 from .prior import ClassPrior
 
 LINEAR_WIDTHS = (512, 256)

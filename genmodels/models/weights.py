@@ -4,8 +4,6 @@ The files carry the number of images seen, so that a reader notices a pair of di
 (a kill between two renames); state.pt, which is written last, is whole then.
 """
 
-import hashlib
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -55,7 +53,7 @@ def load_run(run: Run, device: str = "cpu") -> Any:
         weights[network], images_seen = _read(run, network)
         seen.add(images_seen)
     recorded = (run.info.get("weights") or {}).get("fingerprint")
-    if recorded and recorded != fingerprint(run):
+    if recorded and recorded != runs.fingerprint(run):
         raise RunError(
             f"{run.id}: the weights are not those it was packed with; restore the files."
         )
@@ -116,27 +114,6 @@ def load_state(folder: Path) -> dict[str, Any]:
         raise RunError(f"{folder.name} holds no state.pt: it cannot be resumed.") from error
     except Exception as error:  # torch.load raises whatever its readers raise.
         raise RunError(f"{folder.name}: state.pt is damaged; the run cannot be resumed.") from error
-
-
-def fingerprint(run: Run) -> str:
-    """The SHA-256 of the run's network files. Raises RunError when one cannot be read."""
-    paths = sorted(run.path.glob("*.safetensors"))
-    return _fingerprint(run.id, tuple((path, runs.stamp(path)) for path in paths))
-
-
-@lru_cache(maxsize=runs.REMEMBERED)  # Pages ask at every rerun, and weights are megabytes.
-def _fingerprint(run_id: str, files: tuple) -> str:
-    digest = hashlib.sha256()
-    for path, _ in files:
-        digest.update(path.name.encode(errors="surrogateescape"))
-        try:
-            digest.update(path.read_bytes())
-        except OSError as error:
-            raise RunError(
-                f"{run_id}: {path.name} cannot be read ({error.strerror}); restore it or delete "
-                "the run."
-            ) from error
-    return digest.hexdigest()
 
 
 def _read(run: Run, network: str) -> tuple[dict[str, Tensor], str]:

@@ -10,6 +10,7 @@ Nothing here imports torch.
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -224,6 +225,27 @@ def stamp(path: Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def fingerprint(run: Run) -> str:
+    """The SHA-256 of the run's network files. Raises RunError when one cannot be read."""
+    paths = sorted(run.path.glob("*.safetensors"))
+    return _fingerprint(run.id, tuple((path, stamp(path)) for path in paths))
+
+
+@lru_cache(maxsize=REMEMBERED)  # Pages ask at every rerun, and weights are megabytes.
+def _fingerprint(run_id: str, files: tuple) -> str:
+    digest = hashlib.sha256()
+    for path, _ in files:
+        digest.update(path.name.encode(errors="surrogateescape"))
+        try:
+            digest.update(path.read_bytes())
+        except OSError as error:
+            raise RunError(
+                f"{run_id}: {path.name} cannot be read ({error.strerror}); restore it or delete "
+                "the run."
+            ) from error
+    return digest.hexdigest()
 
 
 def find(name: str | Path) -> Run:

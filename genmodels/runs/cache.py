@@ -1,15 +1,19 @@
 """Tensors that take long to make, kept in the cache under all that they depend on."""
 
+from __future__ import annotations
+
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor
 
 from genmodels import paths
 
 from . import write_atomic
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def read(key: str) -> dict[str, Tensor] | None:
@@ -30,6 +34,8 @@ def read(key: str) -> dict[str, Tensor] | None:
 
 def write(key: str, tensors: dict[str, Tensor]) -> None:
     """Keeps tensors under a key."""
+    from safetensors.torch import save
+
     path = _path(key)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, save(tensors, {"key": key}))

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from genmodels import recipes, runs
-from genmodels.data import datasets, formats, own_pictures
+from genmodels.data import datasets, formats, image_tensors, own_pictures
 from genmodels.errors import GenmodelsError, RecipeError, RunError
 from genmodels.evaluation import Gauge, features
 from genmodels.latents import posteriors
@@ -57,8 +57,8 @@ class Trainer:
     folder: Path
     recipe: Recipe
     model: Model
-    train: datasets.Images
-    val: datasets.Images
+    train: image_tensors.Images
+    val: image_tensors.Images
     progress: Progress
 
     def __post_init__(self) -> None:
@@ -136,7 +136,7 @@ class Trainer:
         self.model.train()
         self.means.clear()
         started = time.perf_counter()
-        batches = datasets.batches(len(order), self.recipe.batch_size * processes.WORLD)
+        batches = image_tensors.batches(len(order), self.recipe.batch_size * processes.WORLD)
         for step, batch in enumerate(batches, 1):
             index = order[batch]
             self.set_learning_rates()
@@ -164,7 +164,7 @@ class Trainer:
         self.rng.rows, self.rng.own = processes.share(count, self.model.unit)
         own = self.rng.own
         index = batch[self.rng.rows]
-        images = datasets.to_float(self.pixels[index])
+        images = image_tensors.to_float(self.pixels[index])
         self.means.add(self.step(images, self.labels[index], self.rng, own / count), own)
 
     def step(
@@ -235,7 +235,7 @@ class Trainer:
         self.validation_rng.manual_seed(VALIDATION_SEED)
         self.validation_means.clear()
         started = time.perf_counter()
-        for part in datasets.batches(len(self.val), VALIDATION_BATCH):
+        for part in image_tensors.batches(len(self.val), VALIDATION_BATCH):
             pixels = self.val.pixels[part].to(self.device)
             if pixels.shape[1] > 1:
                 pixels = pixels.contiguous(memory_format=torch.channels_last)
@@ -246,7 +246,7 @@ class Trainer:
 
     def measure(self, pixels: Tensor, labels: Tensor) -> None:
         """Adds what is measured on held-out images to their means."""
-        measured = self.shown.measure(datasets.to_float(pixels), labels, self.validation_rng)
+        measured = self.shown.measure(image_tensors.to_float(pixels), labels, self.validation_rng)
         self.validation_means.add(measured, len(pixels))
 
     def fit_prior(self) -> None:
@@ -458,7 +458,7 @@ def fit(
             synchronise_batch_norm(model)
         lock = take_lock(folder, resume) if first else contextlib.nullcontext()
 
-    def prepare(progress: Progress) -> tuple[datasets.Images, datasets.Images]:
+    def prepare(progress: Progress) -> tuple[image_tensors.Images, image_tensors.Images]:
         """Records what will be done and reads the images."""
         info = provenance.describe(name, recipe, model, title)
         if resume:

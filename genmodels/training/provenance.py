@@ -9,7 +9,7 @@ from torch import nn
 from tqdm import tqdm
 
 from genmodels import recipes, runs
-from genmodels.data import datasets
+from genmodels.data.image_tensors import Images
 from genmodels.models import Model
 from genmodels.recipes import Recipe
 from genmodels.runs import Run
@@ -58,7 +58,7 @@ def continued(run: Run, info: dict[str, Any]) -> dict[str, Any]:
     return new
 
 
-def warn_of_other_data(info: dict[str, Any], train: datasets.Images, val: datasets.Images) -> None:
+def warn_of_other_data(info: dict[str, Any], train: Images, val: Images) -> None:
     """Tells of a resumed run whose data are not the ones that it began with."""
     for split, images in (("train", train), ("val", val)):
         before = (info.get("data") or {}).get(split)
@@ -71,6 +71,6 @@ def warn(what: str) -> None:
     tqdm.write(sentence, file=sys.stderr)  # On a line of its own, not behind the bar.
 
 
-def of_images(images: datasets.Images) -> dict[str, Any]:
+def of_images(images: Images) -> dict[str, Any]:
     """Which copy of a split was used."""
     return {"images": len(images), "fingerprint": images.fingerprint, "source": images.source}

@@ -11,9 +11,9 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from genmodels import runs
 from genmodels.data import formats
 from genmodels.latents import geometry, posteriors
-from genmodels.models import weights
 from genmodels.runs import Run, cache
 
 from .components import Traversal
@@ -84,7 +84,7 @@ def carried(run: Run, model: Any) -> Carried:
 
 def _picture_change(run: Run, model: Any, count: int) -> Tensor:
     """`latent.picture_change`, from the cache where it is there."""
-    fingerprint = weights.fingerprint(run)
+    fingerprint = runs.fingerprint(run)
     key = f"change 2, {count} of seed {SEED}, {fingerprint}"
     cached = cache.read(key)
     if cached is None:
@@ -112,7 +112,7 @@ class Row(NamedTuple):
 
 def rows(run: Run, model: Any, start: Tensor, dimensions: list[int]) -> list[Row]:
     """For each of some dimensions what a latent [latent_dim] decodes to as this number changes."""
-    fingerprint = weights.fingerprint(run)
+    fingerprint = runs.fingerprint(run)
     numbers = tuple(start.tolist())
     made = []
     for first in range(0, len(dimensions), AT_ONCE):

@@ -7,11 +7,10 @@ import torch
 from torch import Tensor
 
 from genmodels import runs
-from genmodels.data import datasets, formats
+from genmodels.data import formats, image_tensors
 from genmodels.errors import GenmodelsError, RunError
 from genmodels.latents import geometry, posteriors
 from genmodels.latents.geometry import Kept, LatentError
-from genmodels.models import weights
 from genmodels.runs import Run
 
 from . import address, shared, shell
@@ -75,7 +74,7 @@ def _show_kept(end: str) -> None:
 
 def picture_of(run: Run, model: Any, z: Tensor) -> formats.Images:
     """What a latent [latent_dim] of a run decodes to: uint8 [height, width, channels]."""
-    return _picture(weights.fingerprint(run), tuple(z.tolist()), model)
+    return _picture(runs.fingerprint(run), tuple(z.tolist()), model)
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
@@ -174,7 +173,7 @@ def read(text: str, run: Run, key: str) -> tuple[Tensor, str]:
             f"this latent belongs to the model {there.id}, and this page shows {run.id}, which "
             f"would make another picture of it. Switch to {there.id}, or choose another latent."
         )
-    if kept.run_id and not weights.fingerprint(run).startswith(kept.fingerprint):
+    if kept.run_id and not runs.fingerprint(run).startswith(kept.fingerprint):
         st.warning(
             f"{run.id} has been trained further since this latent was kept, so its picture may "
             "have changed.",
@@ -229,5 +228,5 @@ def _test_image(run: Run, model: Any, end: str) -> tuple[Tensor, str]:
     if number >= len(images):
         raise LatentError(f"there are {len(images):,} test images; choose a smaller number.")
     with torch.inference_mode():
-        mean, _ = model.encode(datasets.to_float(images.pixels[number : number + 1]))
+        mean, _ = model.encode(image_tensors.to_float(images.pixels[number : number + 1]))
     return mean[0], f"test image {number}"

@@ -9,12 +9,11 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from genmodels import evaluation
-from genmodels.data import datasets, formats
-from genmodels.data.datasets import Images
+from genmodels import evaluation, runs
+from genmodels.data import datasets, formats, image_tensors
+from genmodels.data.image_tensors import Images
 from genmodels.errors import GenmodelsError
 from genmodels.evaluation import neighbours
-from genmodels.models import weights
 from genmodels.runs import Run
 
 from . import shared, work
@@ -200,7 +199,7 @@ def find_nearest(run: Run, model: Any, by: str, seed: int, shown: int) -> Neares
         return None
     val = shared.real_images(run.recipe, "val")
     assert val is not None  # Both splits come together.
-    key = weights.fingerprint(run), by, seed
+    key = runs.fingerprint(run), by, seed
 
     def do(progress: work.Progress) -> Nearest:
         if key not in _found:
@@ -246,10 +245,10 @@ def search(
         extractor = evaluation.features.load("classifier", run.recipe.dataset)
         return neighbours.in_features(images, train, extractor, progress)
 
-    ours, theirs = compare(samples), compare(datasets.to_float(val.pixels[order]))
+    ours, theirs = compare(samples), compare(image_tensors.to_float(val.pixels[order]))
     return Nearest(
         shared.as_pictures(samples[:shown]),
-        shared.as_pictures(datasets.to_float(train.pixels[ours.indices[:shown]])),
+        shared.as_pictures(image_tensors.to_float(train.pixels[ours.indices[:shown]])),
         ours.distances.tolist(),
         theirs.distances.tolist(),
     )

@@ -178,9 +178,8 @@ def _shipped(name: str) -> Run:
 
 
 def _stamp(run: Run) -> str:
-    from genmodels.models import weights
 
-    return weights.fingerprint(run)
+    return runs.fingerprint(run)
 
 
 @st.cache_data(max_entries=2, show_spinner="Decoding the plane")

@@ -11,12 +11,11 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from genmodels import paths
+from genmodels import paths, runs
 from genmodels.data import formats
 from genmodels.latents import geometry, tsne
 from genmodels.latents.geometry import FARTHEST, LatentError, Plane
 from genmodels.latents.posteriors import Stored
-from genmodels.models import weights
 from genmodels.runs import Run
 
 from . import shared, shell, work
@@ -71,7 +70,7 @@ class Map:
 
 def of_posteriors(run: Run, model: Any, stored: Stored) -> Map:
     """The map of the plane in which the posterior means vary most."""
-    return _of_posteriors(weights.fingerprint(run), stored.means, stored.labels, model)
+    return _of_posteriors(runs.fingerprint(run), stored.means, stored.labels, model)
 
 
 @st.cache_data(
@@ -116,7 +115,7 @@ def through_seeds(run: Run, model: Any, seeds: tuple[int, int, int]) -> Map:
     """The map of the plane through three latents of the prior. Raises LatentError."""
     if len(set(seeds)) < 3:
         raise LatentError("equal seeds span no plane; give A, B and C different ones.")
-    return _through_seeds(weights.fingerprint(run), seeds, model)
+    return _through_seeds(runs.fingerprint(run), seeds, model)
 
 
 @st.cache_data(max_entries=8, show_spinner="Decoding the map", show_time=True)

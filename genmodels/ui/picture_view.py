@@ -11,11 +11,12 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from genmodels.data import datasets, formats, own_pictures, single_picture
-from genmodels.data.datasets import Images
+from genmodels import runs
+from genmodels.data import formats, image_tensors, own_pictures, single_picture
+from genmodels.data.image_tensors import Images
 from genmodels.errors import DataError
 from genmodels.latents import geometry, inversion, posteriors
-from genmodels.models import losses, weights
+from genmodels.models import losses
 from genmodels.recipes import DATASETS
 from genmodels.runs import Run
 
@@ -123,7 +124,7 @@ def _test_image(run: Run) -> Chosen:
         "Number of the test image", 0, last, 0, key="image", bind="query-params"
     )
     st.caption(f"The model never saw it: {plain(images.classes[images.labels[number]])}.")
-    image = datasets.to_float(images.pixels[number])
+    image = image_tensors.to_float(images.pixels[number])
     return Chosen(image, f"test-image-{number}", number, images)
 
 
@@ -229,7 +230,7 @@ def show_inversion(run: Run, model: Any, chosen: Chosen) -> None:
     seed = columns[1].number_input("Seed", 0, 2**31 - 1, 0, key="seed", bind="query-params")
     start = columns[2].button("Search", type="primary", icon=":material/search:", width="stretch")
     digest = hashlib.sha256(chosen.image.numpy().tobytes()).hexdigest()
-    key = weights.fingerprint(run), digest, seed, steps
+    key = runs.fingerprint(run), digest, seed, steps
     if start:
         _search(run, model, chosen.image, Search(key, []))
         st.rerun()
@@ -350,7 +351,7 @@ def show_opinion(run: Run, model: Any, chosen: Chosen) -> None:
     """D(x) of generated pictures, of real ones where they are at hand, and of this one."""
     without = "Without it this shows the discriminator's opinion of generated pictures alone."
     held_out = chosen.held_out or shared.real_images(run.recipe, without=without)
-    mark = weights.fingerprint(run)
+    mark = runs.fingerprint(run)
     fakes = _opinions(mark, None, model, None)
     groups = {"generated": fakes}
     words = f"Of {len(fakes)} generated pictures it holds **{_share(fakes)}** for real"
@@ -387,7 +388,7 @@ def _opinions(weights_are: str, images_are: str | None, _model: Any, _images: Im
             # A data set may be stored class by class.
             order = torch.randperm(len(_images), generator=torch.Generator().manual_seed(0))
             chosen = _images.pixels[order[:COMPARED]]
-            parts = [datasets.to_float(part) for part in chosen.split(100)]
+            parts = [image_tensors.to_float(part) for part in chosen.split(100)]
         return torch.cat([_model.discriminate(part) for part in parts]).numpy()
 
 

@@ -68,12 +68,11 @@ def sample_urls(run: runs.Run) -> dict[int, str]:
 
 def decoder(run: runs.Run) -> Decoder | None:
     """How a browser decodes a run; None where it has no latents, or npm installed no runtime."""
-    from genmodels.models import weights
 
     if not isinstance(run.recipe, LatentRecipe) or not runtime.available():
         return None
     folder = _address(f"onnxruntime/{runtime.version()}/")
-    model = _address(f"runs/{run.id}/decoder.onnx?v={weights.fingerprint(run)}")
+    model = _address(f"runs/{run.id}/decoder.onnx?v={runs.fingerprint(run)}")
     return decoder_at(run.recipe, folder, folder + runtime.WASM, model)
 
 
@@ -126,12 +125,11 @@ _exports = CapacityLimiter(1)
 def _decoder_file(run_id: str) -> tuple[str, Path]:
     """The fingerprint of a run's weights, and its decoder."""
     from genmodels.export import onnx_files
-    from genmodels.models import weights
 
     if not runs.ID.fullmatch(run_id):
         raise RunError(f"There is no run {run_id!r}.")
     run = runs.find(run_id)
-    return weights.fingerprint(run), onnx_files.decoder_file(run)
+    return runs.fingerprint(run), onnx_files.decoder_file(run)
 
 
 def serve_sample(request: Request) -> Response:

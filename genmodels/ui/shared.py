@@ -11,7 +11,7 @@ import streamlit as st
 from PIL import Image
 
 from genmodels import paths, runs
-from genmodels.data import formats, own_pictures
+from genmodels.data import datasets, formats, own_pictures
 from genmodels.errors import DataError, RunError
 from genmodels.recipes import DATASETS, Recipe
 from genmodels.runs import Damaged, Run
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
     from torch import Tensor
 
-    from genmodels.data.datasets import Images
+    from genmodels.data.image_tensors import Images
 
 
 def heading(title: str, lead: str) -> None:
@@ -300,8 +300,6 @@ _opening = threading.Lock()
 
 def _open_data(dataset: str, split: Literal["train", "val"]) -> "Images":
     """A split of a data set, in memory once for all sessions."""
-    from genmodels.data import datasets
-
     key = dataset, split, paths.data()
     slot = st.empty()
 
@@ -318,8 +316,6 @@ def _open_data(dataset: str, split: Literal["train", "val"]) -> "Images":
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _own_images(recipe: Recipe, split: Literal["train", "val"], stamp: int) -> "Images":
-    from genmodels.data import datasets
-
     return datasets.of(recipe, split)
 
 
@@ -333,8 +329,6 @@ def real_images(
     For a data set there is then a button to download it. `without` says what the page can do
     until then.
     """
-    from genmodels.data import datasets
-
     if recipe.pictures is not None:
         try:
             chosen = own_pictures.open_set(recipe.pictures)

@@ -98,7 +98,7 @@ def _write_run(run: Run, work: Path) -> None:
     for path in run.samples().values():
         shutil.copy(path, folder / "samples")
     # A browser that keeps files never mixes those of two trainings.
-    version = f"?v={weights.fingerprint(run)[:12]}"
+    version = f"?v={runs.fingerprint(run)[:12]}"
     content = _content(run, model, f"runs/{run.id}/", version)
     plain = json.dumps(_as_files(content, folder, f"runs/{run.id}/", version))
     (folder / "run.json").write_text(plain, "utf-8")
