@@ -89,7 +89,7 @@ class Soak(Place):
 
     def evaluate(self) -> None:
         run = self.one("done")
-        command = [sys.executable, "-m", "genmodels.evaluation", run.id, "--samples=64"]
+        command = [sys.executable, "-m", "genmodels", "evaluate", run.id, "--samples=64"]
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
         if ended.returncode not in (0, 2) or "Traceback" in ended.stderr:
             raise AssertionError(f"measuring {run.id} ended so: {ended.stderr[-500:]}")

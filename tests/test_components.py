@@ -38,7 +38,7 @@ def colours():
 def player():
     new = st.button("New frames")
     position = components.player(
-        sprite=pictures.sprite(frames(21 if new else 61, int(new))), count=21 if new else 61,
+        sprite=formats.sprite(frames(21 if new else 61, int(new))), count=21 if new else 61,
         height=28, width=28, label="From A to B", caption_start="A", caption_end="B",
         key="player", report=True,
     )
@@ -47,14 +47,14 @@ def player():
 def grid():
     other = st.button("Choose the third")
     chosen = components.picture_grid(
-        sprite=pictures.sprite(frames(64, 0)), count=64, height=28, width=28, label="Pick one",
+        sprite=formats.sprite(frames(64, 0)), count=64, height=28, width=28, label="Pick one",
         selected=2 if other else None, key="grid",
     )
     st.text(f"chosen {chosen}")
 
 def large():
     components.picture_grid(
-        sprite=pictures.sprite(colours()), count=256, height=64, width=64, label="Pick one",
+        sprite=formats.sprite(colours()), count=256, height=64, width=64, label="Pick one",
         selected=None, key="large",
     )
 

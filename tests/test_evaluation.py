@@ -863,7 +863,7 @@ class TestCommand:
 
     def test_a_closed_pipe_loses_nothing(self, make_run, arguments: dict[str, Any], tmp_path: Path):
         first, second = make_run("first", "gan-mnist"), make_run("second", "gan-mnist", seed=1)
-        command = [sys.executable, "-m", "genmodels.evaluation", "first", "second"]
+        command = [sys.executable, "-m", "genmodels", "evaluate", "first", "second"]
         command += ["--samples", "40", "--data-dir", str(arguments["data_folder"])]
         with subprocess.Popen(
             command, cwd=paths.REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT

@@ -21,7 +21,7 @@ import pytest
 from genmodels import jobs, paths, recipes, runs
 from genmodels.errors import GenmodelsError, RecipeError
 from genmodels.jobs import delivery, limits, memory, worker
-from genmodels.jobs.__main__ import main
+from genmodels.jobs.command import main
 from genmodels.runs import Run
 from genmodels.ui import guard
 
@@ -51,7 +51,7 @@ def state(run: Run) -> str:
 @contextmanager
 def at_work(name: str = "test") -> Iterator[subprocess.Popen]:
     """A worker as a person starts it."""
-    command = [sys.executable, "-m", "genmodels.jobs", "--name", name]
+    command = [sys.executable, "-m", "genmodels", "worker", "--name", name]
     log = paths.cache() / f"{name}.log"
     with log.open("ab") as file:
         process = subprocess.Popen(command, cwd=paths.REPOSITORY, stdout=file, stderr=file)
@@ -315,7 +315,7 @@ def test_two_workers_of_one_name_are_refused(capsys):
 
 def test_a_worker_whose_app_has_gone_ends_when_nothing_is_left():
     parent = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    command = [sys.executable, "-m", "genmodels.jobs", "--name=orphan", "--parent", "1"]
+    command = [sys.executable, "-m", "genmodels", "worker", "--name=orphan", "--parent", "1"]
     process = subprocess.Popen(command, cwd=paths.REPOSITORY)
     process.wait(60)
     kill(parent)

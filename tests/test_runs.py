@@ -20,7 +20,7 @@ from genmodels import jobs, paths, recipes, runs
 from genmodels.errors import FolderError, GenmodelsError, LockError, RunError
 from genmodels.evaluation import __main__ as measuring
 from genmodels.export import packing, tables
-from genmodels.jobs import __main__ as working
+from genmodels.jobs import command as working
 from genmodels.runs import Damaged, Run, Status
 from genmodels.runs.locks import Lock
 from genmodels.training import ablation

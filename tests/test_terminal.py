@@ -12,15 +12,15 @@ FEW = ["vae-mnist", "--epochs", "2", "--batch-size", "32", "--device", "cpu"]
 COMMANDS = {
     "training": ["train.py", "--help"],
     "a recipe": ["train.py", "vae-imagenette-plus", "--help"],
-    "measuring": ["-m", "genmodels.evaluation", "--help"],
-    "export": ["-m", "genmodels.ui.site", "--help"],
-    "jobs": ["-m", "genmodels.jobs", "--help"],
+    "measuring": ["-m", "genmodels", "evaluate", "--help"],
+    "export": ["-m", "genmodels", "export", "--help"],
+    "jobs": ["-m", "genmodels", "worker", "--help"],
     "benchmarks": ["-m", "benchmarks", "--help"],
     "one benchmark": ["-m", "benchmarks.precision", "--help"],
-    "pack": ["-m", "genmodels.export.packing"],
-    "ablation": ["-m", "genmodels.training.ablation", "é×"],
+    "pack": ["-m", "genmodels", "pack"],
+    "ablation": ["-m", "genmodels", "ablation", "é×"],
     "a mistyped option": ["train.py", "vae-mnist", "--epoch", "3"],
-    "a mistyped option of measuring": ["-m", "genmodels.evaluation", "--sample", "3"],
+    "a mistyped option of measuring": ["-m", "genmodels", "evaluate", "--sample", "3"],
     "a strange name": ["train.py", "vaé-mnist"],
 }
 """Those without --help are mistakes."""

@@ -5,7 +5,7 @@
     entries = evaluation.evaluate(run, "classifier", samples=10_000)
     evaluation.save(run, entries)
 
-The same from a shell: `python -m genmodels.evaluation vae-mnist`.
+The same from a shell: `python -m genmodels evaluate vae-mnist`.
 """
 
 import time

@@ -1,7 +1,5 @@
-"""Measures runs and writes their evaluation.json: `python -m genmodels.evaluation vae-mnist`."""
+"""Measures runs and writes their evaluation.json: `python -m genmodels evaluate vae-mnist`."""
 
-import contextlib
-import io
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,23 +7,25 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
-from tqdm import tqdm
 from typing_extensions import Doc
 
 from genmodels import paths, runs, terminal
+from genmodels.command_line import Bar, command, parse, refuse
 from genmodels.errors import GenmodelsError, RunError
 from genmodels.models.devices import choose_device
 from genmodels.runs import Damaged, Run
-from genmodels.training.command import one_sentence
 
 from . import evaluate, features, save
 
-PROGRAM = "python -m genmodels.evaluation"
+PROGRAM = "genmodels evaluate"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Measures samples of runs against real images, and writes it into the runs."""
+    """Measures samples of runs against real images, and writes it into the runs.
+
+    Example: genmodels evaluate vae-mnist --samples 10000
+    """
 
     runs: Annotated[
         tyro.conf.Positional[tuple[str, ...]], Doc("Runs, by their ids or folders.")
@@ -58,65 +58,31 @@ class Options:
     ] = "float32"
 
 
-class Bar:
-    """Progress on the terminal, with the time left."""
-
-    def __init__(self) -> None:
-        self.bar: tqdm | None = None
-        self.what = ""
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        if self.bar is None or what != self.what:
-            self.close()
-            self.what = what
-            self.bar = tqdm(desc=what, total=total, dynamic_ncols=True)
-        self.bar.update(done - self.bar.n)
-
-    def close(self) -> None:
-        if self.bar is not None:
-            self.bar.close()
-
-
+@command(PROGRAM)
 def main(arguments: Sequence[str]) -> int:
     """Measures; gives the exit status: 0 done, 2 a mistake (in one sentence), 130 interrupted."""
+    options = parse(Options, arguments, PROGRAM)
+    if bool(options.runs) == options.every:
+        raise GenmodelsError("name the runs to measure, or give --all, but not both.")
+    chosen = choose(options)
+    places = [run.path for run in chosen if isinstance(run, Run)]
+    paths.check_writable(paths.cache(), *places)
+    if options.features == "inception":
+        # Told once, not for each run.
+        features.find_inception(options.weights)
     status = 0
-    try:
-        options = parse(arguments)
-        chosen = choose(options)
-        places = [run.path for run in chosen if isinstance(run, Run)]
-        paths.check_writable(paths.cache(), *places)
-        if options.features == "inception":
-            # Told once, not for each run.
-            features.find_inception(options.weights)
-    except GenmodelsError as error:
-        return complain(error)
     try:
         for run in chosen:
             try:
                 measure(run, options)
             except GenmodelsError as error:
-                status = complain(error)
+                status = refuse(PROGRAM, error)
     except KeyboardInterrupt:
         print(
             "interrupted; runs that were measured before are written", file=sys.stderr, flush=True
         )
         return 130
     return status
-
-
-def parse(arguments: Sequence[str]) -> Options:
-    """The options as they were typed. Raises GenmodelsError."""
-    complaint = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(complaint):
-            options = tyro.cli(Options, prog=PROGRAM, args=list(arguments))
-    except SystemExit as error:
-        if error.code:
-            raise GenmodelsError(one_sentence(complaint.getvalue())) from error
-        raise
-    if bool(options.runs) == options.every:
-        raise GenmodelsError("name the runs to measure, or give --all, but not both.")
-    return options
 
 
 def choose(options: Options) -> list[Run | Damaged]:
@@ -131,8 +97,7 @@ def measure(run: Run | Damaged, options: Options) -> None:
     if isinstance(run, Damaged):
         raise RunError(run.reason)
     run.evaluation()  # What can't be read can't be added to.
-    bar = Bar()
-    try:
+    with Bar() as bar:
         entries = evaluate(
             run,
             options.features if options.judge is None else judge(options),
@@ -144,8 +109,6 @@ def measure(run: Run | Damaged, options: Options) -> None:
             precision=options.precision,
             progress=bar,
         )
-    finally:
-        bar.close()
     trouble = None
     try:
         save(run, entries)
@@ -181,11 +144,6 @@ def table(run: Run, entries: list[dict]) -> str:
         value, least = f"{entry['value']:.4g}", f"{entry['floor']['value']:.4g}"
         lines.append(f"  {entry['title']:{width}}  {value:>9} {error:10} floor {least:>9}")
     return "\n".join(lines)
-
-
-def complain(error: GenmodelsError) -> int:
-    print(f"{PROGRAM}: {error}", file=sys.stderr, flush=True)
-    return 2
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Makes a run ready to ship: `python -m genmodels.export.packing RUN FOLDER`.
+"""Makes a run ready to ship: `python -m genmodels pack RUN FOLDER`.
 
 Curves are copied whole, the weights in half precision, samples in colour at a lower quality where
 they would be large. Nothing of the first run is changed; measurements are left out, since they are
@@ -6,21 +6,27 @@ of other weights.
 """
 
 import shutil
-import sys
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import torch
+import tyro
 from PIL import Image
 from safetensors.torch import load_file, save
+from typing_extensions import Doc
 
-from genmodels import paths, runs, terminal
+from genmodels import paths, runs
+from genmodels.command_line import command, parse
 from genmodels.data import formats
-from genmodels.errors import GenmodelsError, RunError
+from genmodels.errors import RunError
 from genmodels.latents import posteriors
 from genmodels.models import weights
 from genmodels.runs import Run
 
+PROGRAM = "genmodels pack"
 SAMPLES_BYTES = 40_000
 """The most that one picture of samples takes; there is one for each epoch."""
 
@@ -73,20 +79,22 @@ def halved(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return half
 
 
-def main(arguments: list[str]) -> int:
-    if len(arguments) != 2:
-        print("usage: python -m genmodels.export.packing RUN FOLDER", file=sys.stderr)
-        return 2
-    try:
-        packed = pack(runs.find(arguments[0]), runs.absolute(Path(arguments[1])))
-    except GenmodelsError as error:
-        print(f"pack: {error}", file=sys.stderr)
-        return 2
+@dataclass(frozen=True)
+class Options:
+    """Makes a finished run small enough to ship: half precision, smaller samples.
+
+    Example: genmodels pack vae-mnist-1 checkpoints/my-vae
+    """
+
+    run: Annotated[tyro.conf.Positional[str], Doc("A finished run, by its id or folder.")]
+    folder: Annotated[tyro.conf.Positional[Path], Doc("A folder that does not exist yet.")]
+
+
+@command(PROGRAM)
+def main(arguments: Sequence[str]) -> int:
+    """Gives the exit status: 0 done, 2 a mistake (in one sentence)."""
+    options = parse(Options, arguments, PROGRAM)
+    packed = pack(runs.find(options.run), runs.absolute(options.folder))
     size = sum(path.stat().st_size for path in packed.path.rglob("*") if path.is_file())
     print(f"{packed.path}: {size / 1e6:.1f} MB")
     return 0
-
-
-if __name__ == "__main__":
-    terminal.prepare()
-    sys.exit(main(sys.argv[1:]))

@@ -1,17 +1,20 @@
-"""The README's tables of the shipped runs; `python -m genmodels.export.tables` writes them anew."""
+"""The README's tables of the shipped runs; `python -m genmodels tables` writes them anew."""
 
-import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from genmodels import paths, runs, terminal
-from genmodels.errors import GenmodelsError
+from typing_extensions import Doc
+
+from genmodels import paths, runs
+from genmodels.command_line import command, parse
 from genmodels.recipes import DATASETS, REPORT
 from genmodels.runs import Run
 from genmodels.training import ablation
 from genmodels.ui import figures
 
+PROGRAM = "genmodels tables"
 COLUMNS = ("run", "parameters", "training", "time", "held-out losses (nats)")
 MEASURED = {
     "frechet": "Fréchet distance",
@@ -138,7 +141,7 @@ PARTS = {"runs": table, "samples": samples, "gallery": gallery, "ablations": abl
 def updated(text: str) -> str:
     """A README's text with the tables between their marks made anew."""
     for name, make in PARTS.items():
-        begin, end = f"<!-- {name}: python -m genmodels.export.tables -->", f"<!-- /{name} -->"
+        begin, end = f"<!-- {name}: python -m genmodels tables -->", f"<!-- /{name} -->"
         text = between(text, begin, end, make())
     return text
 
@@ -155,17 +158,20 @@ def between(text: str, begin: str, end: str, made: str) -> str:
     return f"{before}{begin}\n{made}\n{end}{rest.split(end)[1]}"
 
 
-def main(path: Path = paths.REPOSITORY / "README.md") -> int:
+@dataclass(frozen=True)
+class Options:
+    """Writes the tables of the shipped runs anew.
+
+    Example: genmodels tables
+    """
+
+    file: Annotated[Path, Doc("Markdown with the tables' marks.")] = paths.REPOSITORY / "README.md"
+
+
+@command(PROGRAM)
+def main(arguments: Sequence[str]) -> int:
     """Gives the exit status: 0 done, 2 a mistake (in one sentence)."""
-    try:
-        paths.check_writable(path.parent)
-        runs.write_atomic(path, updated(path.read_text("utf-8")).encode())
-    except GenmodelsError as error:
-        print(f"table: {error}", file=sys.stderr)
-        return 2
+    path = parse(Options, arguments, PROGRAM).file
+    paths.check_writable(path.parent)
+    runs.write_atomic(path, updated(path.read_text("utf-8")).encode())
     return 0
-
-
-if __name__ == "__main__":
-    terminal.prepare()
-    sys.exit(main())

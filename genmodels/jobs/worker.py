@@ -161,7 +161,7 @@ def keep_worker() -> None:
         options = [f"--name={EMBEDDED}", f"--parent={os.getpid()}"]
         with _log("worker").open("ab") as file:
             child = subprocess.Popen(
-                [sys.executable, "-m", "genmodels.jobs", *options],
+                [sys.executable, "-m", "genmodels", "worker", *options],
                 cwd=paths.REPOSITORY,
                 env=paths.environment(),
                 stdin=subprocess.DEVNULL,
@@ -211,8 +211,7 @@ def _is_taken(run: runs.Run) -> bool:
 
 
 def _spawn(run: runs.Run, claim: Lock) -> subprocess.Popen:
-    name = run.info["recipe_name"] or ""  # Of no recipe the trainer says so.
-    command = [sys.executable, str(paths.REPOSITORY / "train.py"), name]
+    command = [sys.executable, "-m", "genmodels.jobs.trainer", str(run.path)]
     inherited = claim._context.lock_file_fd
     assert inherited is not None
     before = trainer(run.path) or {}
@@ -220,7 +219,9 @@ def _spawn(run: runs.Run, claim: Lock) -> subprocess.Popen:
     try:
         with _log(run.id).open("wb") as file:  # What was said of an earlier start is no reason now.
             process = subprocess.Popen(
-                [*command, "--resume", f"--run-dir={run.path}"],
+                command,
+                cwd=paths.REPOSITORY,
+                env=paths.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
@@ -311,7 +312,7 @@ def _settle(folder: Path, code: int | None = None, over: str = "") -> None:
     log_file = _log(run.id)
     said = log_file.read_text("utf-8", errors="replace").split("\n") if log_file.exists() else []
     last = next((line for line in reversed(said) if line.strip()), "it said nothing")
-    _fail(run, killed or f"the training ended at once: {last.removeprefix('train.py: ')}")
+    _fail(run, killed or f"the training ended at once: {last}")
 
 
 def _ending(code: int) -> str:

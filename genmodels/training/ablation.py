@@ -1,4 +1,4 @@
-"""What each means buys: `python -m genmodels.training.ablation vae-mnist`.
+"""What each means buys: `python -m genmodels ablation vae-mnist`.
 
 A ladder begins with a recipe of the report and adds one means after another, each trained for
 equally many epochs. With `seeds`, whole recipes are trained from several seeds.
@@ -8,17 +8,22 @@ without weights, which the Learning curves page and the README's tables are made
 
 import dataclasses
 import shutil
-import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from genmodels import paths, recipes, runs, terminal
-from genmodels.errors import GenmodelsError, RunError
+import tyro
+from typing_extensions import Doc
+
+from genmodels import paths, recipes, runs
+from genmodels.command_line import Bar, command, parse
+from genmodels.errors import RunError
 from genmodels.recipes import RECIPES, Recipe
 from genmodels.runs import Run
 
+PROGRAM = "genmodels ablation"
 SAMPLES = 10_000
 METRICS = {
     "frechet": "Fréchet distance",
@@ -134,7 +139,6 @@ def measured(run: Run, metric: str) -> float | None:
 def climb(name: str) -> None:
     """Trains and measures what is not kept yet. Raises GenmodelsError."""
     from genmodels import evaluation
-    from genmodels.evaluation.__main__ import Bar
 
     from . import loop
 
@@ -151,7 +155,8 @@ def climb(name: str) -> None:
         if not begun or runs.open_run(folder).status().state != "done":
             loop.fit(recipe_name, recipe, folder, resume=begun, title=title)
         run = runs.open_run(folder)
-        evaluation.save(run, evaluation.evaluate(run, samples=SAMPLES, progress=Bar()))
+        with Bar() as bar:
+            evaluation.save(run, evaluation.evaluate(run, samples=SAMPLES, progress=bar))
         keep(run, place)
 
 
@@ -206,17 +211,22 @@ def over_seeds(values: list[float | None]) -> str:
     return f"{mean(numbers):.3g} ± {stdev(numbers):.1g}"
 
 
-def main(names: list[str]) -> int:
-    try:
-        for name in names or NAMES:
-            climb(name)
-            print(table(name))
-    except GenmodelsError as error:
-        print(f"ablation: {error}", file=sys.stderr)
-        return 2
+@dataclass(frozen=True)
+class Options:
+    """Trains and measures one change after another, and whole recipes from several seeds.
+
+    Example: genmodels ablation vae-mnist
+    """
+
+    names: Annotated[
+        tyro.conf.Positional[tuple[str, ...]], Doc(f"Of {', '.join(NAMES)}; all by default.")
+    ] = ()
+
+
+@command(PROGRAM)
+def main(arguments: Sequence[str]) -> int:
+    """Gives the exit status: 0 done, 2 a mistake (in one sentence)."""
+    for name in parse(Options, arguments, PROGRAM).names or NAMES:
+        climb(name)
+        print(table(name))
     return 0
-
-
-if __name__ == "__main__":
-    terminal.prepare()
-    sys.exit(main(sys.argv[1:]))

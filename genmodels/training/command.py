@@ -1,10 +1,6 @@
 """The command line of train.py: a recipe's name, then every field of it as an option."""
 
-import contextlib
 import dataclasses
-import io
-import itertools
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, make_dataclass
@@ -15,14 +11,14 @@ import tyro
 from typing_extensions import Doc
 
 from genmodels import paths, recipes, runs
+from genmodels.command_line import Bar, told
 from genmodels.errors import GenmodelsError, RecipeError
 from genmodels.recipes import RECIPES, Recipe
 
 from . import processes
 from .progress import Stopped
 
-RULE = re.compile(r"[│╰╯ ]*[─-]{4,}[│╰╯ ]*")
-"""Between the paragraphs of a box, and below the last."""
+PROGRAM = "genmodels train"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,20 +46,20 @@ class Options:
     ] = False
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], program: str = PROGRAM) -> int:
     """Trains; gives the exit status: 0 done, 2 a mistake (in one sentence), 130 stopped."""
     with processes.group():
-        status, sentence = train(arguments)
+        status, sentence = train(arguments, program)
         if processes.RANK == 0:
             print(sentence, file=sys.stderr if status == 2 else sys.stdout, flush=True)
     return status
 
 
-def train(arguments: Sequence[str]) -> tuple[int, str]:
+def train(arguments: Sequence[str], program: str) -> tuple[int, str]:
     """Trains; gives the exit status and what to say. Of several processes all get the same."""
     folder = None
     try:
-        name, recipe, options, folder = processes.on_rank_0(lambda: choose(arguments))
+        name, recipe, options, folder = processes.on_rank_0(lambda: choose(arguments, program))
         # Only now, so that a mistake is told at once: torch takes seconds to load.
         from . import loop
 
@@ -80,18 +76,18 @@ def train(arguments: Sequence[str]) -> tuple[int, str]:
     except GenmodelsError as error:
         if processes.RANK == 0 and folder and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
-        return 2, f"train.py: {error}"
+        return 2, f"{program}: {error}"
     except Stopped as stopped:
-        start = "python"
+        start = "python train.py" if program == "train.py" else program
         if processes.WORLD > 1:
-            start = f"torchrun --nproc-per-node {processes.LOCAL_WORLD}"
-        return 130, f"{stopped}; go on with: {start} train.py {name} --run-dir {folder} --resume"
+            start = f"torchrun --nproc-per-node {processes.LOCAL_WORLD} train.py"
+        return 130, f"{stopped}; go on with: {start} {name} --run-dir {folder} --resume"
     return 0, f"done: {folder}"
 
 
-def choose(arguments: Sequence[str]) -> tuple[str, Recipe, Options, Path]:
+def choose(arguments: Sequence[str], program: str = PROGRAM) -> tuple[str, Recipe, Options, Path]:
     """What to train, how and in which folder. Raises GenmodelsError."""
-    name, recipe, options = parse(arguments)
+    name, recipe, options = parse(arguments, program)
     if options.images is not None:
         recipe = on_own_pictures(recipe, options.images)
     folder = prepare_folder(name, options)
@@ -100,22 +96,15 @@ def choose(arguments: Sequence[str]) -> tuple[str, Recipe, Options, Path]:
     return name, recipe, options, folder
 
 
-def parse(arguments: Sequence[str]) -> tuple[str, Recipe, Options]:
-    """The recipe's name, the recipe with its changes, and the other options. Raises RecipeError."""
+def parse(arguments: Sequence[str], program: str) -> tuple[str, Recipe, Options]:
+    """A recipe's name, the recipe as changed, and the other options. Raises GenmodelsError."""
     configs = {name: (recipe.title, _options_of(recipe)) for name, recipe in RECIPES.items()}
     chosen = arguments[0] if arguments else ""
     if not chosen.startswith("-"):
         recipes.named(chosen)
-    complaint = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(complaint):
-            both = tyro.extras.overridable_config_cli(
-                configs, prog="train.py", args=list(arguments)
-            )
-    except SystemExit as error:
-        if error.code:
-            raise RecipeError(one_sentence(complaint.getvalue())) from error
-        raise
+    both = told(
+        lambda: tyro.extras.overridable_config_cli(configs, prog=program, args=list(arguments))
+    )
     recipe_class = type(RECIPES[chosen])
     recipe = recipe_class(**_part(both, recipe_class))
     recipe.check()
@@ -129,18 +118,10 @@ def on_own_pictures(recipe: Recipe, source: Path) -> Recipe:
     # What no set can mend is told before one is made.
     dataclasses.replace(recipe, pictures="made-below").check()
     paths.check_writable(paths.runs())
-    from tqdm import tqdm
-
     from genmodels.data import own_pictures
 
-    with tqdm(unit=" pictures", dynamic_ncols=True, leave=False) as bar:
-
-        def progress(what: str, done: int, total: int) -> None:
-            bar.set_description_str(what, refresh=False)
-            bar.total = total
-            bar.update(done - bar.n)
-
-        chosen = own_pictures.from_path(source, progress)
+    with Bar() as bar:
+        chosen = own_pictures.from_path(source, bar)
     print(f"learning from the picture set {chosen.id}: {chosen.about}")
     for found in chosen.left_out:
         advice = f"; {found.advice}" if found.advice else ""
@@ -212,17 +193,3 @@ def _options_of(recipe: Recipe):
 
 def _part(both, part: type) -> dict:
     return {field.name: getattr(both, field.name) for field in dataclasses.fields(part)}
-
-
-def one_sentence(box: str) -> str:
-    """The first paragraph of the box in which tyro prints a mistake, below its title.
-
-    Where the terminal's encoding has no lines to draw, the box is of blanks and dashes.
-    """
-    below = box.splitlines()[1:]
-    for ruled, lines in itertools.groupby(below, lambda line: bool(RULE.fullmatch(line))):
-        if not ruled:
-            return (
-                " ".join(line.strip("│ ") for line in lines).strip().rstrip(".") + "; see --help."
-            )
-    return box.strip() + "; see --help."

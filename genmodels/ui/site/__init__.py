@@ -1,29 +1,30 @@
-"""Writes runs as pages for any file server: `python -m genmodels.ui.site RUN... --out site/`.
+"""Writes runs as pages for any file server: `python -m genmodels export RUN... --out site/`.
 
 HTML, JavaScript, ONNX and pictures. The components are the app's own; a browser does all the
 rest. All addresses are relative, so the folder works under any path.
 """
 
-import argparse
 import base64
 import gzip
 import json
 import logging
 import re
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+import tyro
 from torch import Tensor
-from tqdm import tqdm
+from typing_extensions import Doc
 
-from genmodels import paths, runs, terminal
+from genmodels import paths, runs
+from genmodels.command_line import Bar, command, parse
 from genmodels.data import formats
 from genmodels.errors import GenmodelsError
 from genmodels.export import onnx_files
@@ -37,6 +38,7 @@ from genmodels.ui import figures
 logging.getLogger("streamlit.runtime.caching.cache_data_api").disabled = True
 from genmodels.ui import components, curves_view, map_view, routes, runtime, shared  # noqa: E402
 
+PROGRAM = "genmodels export"
 SITE = Path(__file__).parent
 COMPONENTS = ("map", "player", "grid", "curves")
 PLOTLY = "plotly.min.js.gz"
@@ -267,35 +269,26 @@ def _compressed(path: Path) -> bytes:
     return gzip.compress(path.read_bytes(), compresslevel=9, mtime=0)
 
 
+@dataclass(frozen=True)
+class Options:
+    """Writes runs as pages for any file server, with no Python behind them.
+
+    Example: genmodels export vae-mnist-2d gan-mnist --out site/
+    """
+
+    runs: Annotated[tyro.conf.Positional[tuple[str, ...]], Doc("Runs, by their ids or folders.")]
+    out: Annotated[Path, Doc("A folder that is new or empty.")]
+
+
+@command(PROGRAM)
 def main(arguments: Sequence[str]) -> int:
     """Gives the exit status: 0 done, 2 a mistake (in one sentence)."""
-    parser = argparse.ArgumentParser(
-        prog="python -m genmodels.ui.site",
-        description="Writes runs as pages for any file server, with no Python behind them.",
-    )
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run, by its id or folder")
-    parser.add_argument("--out", type=Path, required=True, help="a folder that is new or empty")
-    options = parser.parse_args(arguments)
-    try:
-        out = runs.absolute(options.out)
-        chosen = [runs.find(name) for name in options.runs]
-        with tqdm(dynamic_ncols=True, leave=False) as bar:
-
-            def progress(what: str, done: int, total: int) -> None:
-                bar.set_description_str(what, refresh=False)
-                bar.total = total
-                bar.update(done - bar.n)
-                bar.refresh()
-
-            export(chosen, out, progress)
-    except GenmodelsError as error:
-        print(f"export: {error}", file=sys.stderr)
-        return 2
+    options = parse(Options, arguments, PROGRAM)
+    if not options.runs:
+        raise ExportError("name the runs to export, by their ids or folders.")
+    out = runs.absolute(options.out)
+    with Bar() as bar:
+        export([runs.find(name) for name in options.runs], out, bar)
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     print(f"{out}: {size / 1e6:.1f} MB; look at it with: python -m http.server -d {out}")
     return 0
-
-
-if __name__ == "__main__":
-    terminal.prepare()
-    sys.exit(main(sys.argv[1:]))
