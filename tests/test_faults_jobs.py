@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 from test_jobs import at_work, state, wait
 
 from genmodels import jobs, paths, recipes, runs
-from genmodels.jobs import delivery
+from genmodels.jobs import queue, worker
 from genmodels.ui import lessons, navigation, shell
 
 SHORT = dataclasses.replace(recipes.named("vae-mnist"), epochs=1)
@@ -38,7 +38,7 @@ def database() -> Path:
 
 
 def put_message(content: bytes) -> None:
-    delivery.queue().storage.enqueue(content)
+    queue._storage(None, paths.runs()).enqueue(content)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def filled(tmp_path_factory) -> bytes:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GENMODELS_RUNS", str(tmp_path_factory.mktemp("filled")))
         for number in range(20):
-            delivery.send(f"run-{number}")
+            queue.send(f"run-{number}")
         return database().read_bytes()
 
 
@@ -82,9 +82,9 @@ def test_a_damaged_file_is_made_anew_and_nothing_is_lost(filled):
             database().with_name(f".queue.db{ending}").write_bytes(content)
         second = jobs.submit("vae-mnist", SHORT)
         try:
-            assert second.id in delivery.pending()
+            assert second.id in queue.pending()
             assert [run.id for run in jobs.waiting()] == [first.id, second.id]
-            while delivery.queue().dequeue() is not None:
+            while queue.take() is not None:
                 pass
         finally:
             jobs.delete(second)
@@ -98,14 +98,14 @@ def test_a_message_that_names_no_run_is_dropped_and_the_others_come_through(capl
     def property_of(before: list[bytes], after: list[bytes]) -> None:
         for content in before:
             put_message(content)
-        delivery.send("mine")
+        queue.send("mine")
         for content in after:
             put_message(content)
-        assert "mine" in delivery.pending()
+        assert "mine" in queue.pending()
         names = []
-        while (task := delivery.queue().dequeue()) is not None:
-            names += task.args
-            delivery.queue().execute(task)
+        while (name := queue.take()) is not None:
+            names.append(name)
+            worker.train(name)
         assert names.count("mine") >= 1 and all(isinstance(name, str) for name in names)
 
     property_of()

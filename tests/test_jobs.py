@@ -9,7 +9,6 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,10 +16,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import redis
 
 from genmodels import jobs, paths, recipes, runs
 from genmodels.errors import GenmodelsError, RecipeError
-from genmodels.jobs import delivery, limits, memory, worker
+from genmodels.jobs import limits, memory, queue, worker
 from genmodels.jobs.command import main
 from genmodels.runs import Run
 from genmodels.ui import guard
@@ -77,7 +77,7 @@ def test_trainings_wait_in_order_and_one_at_a_time_is_trained():
     first = jobs.submit("vae-mnist", LONG, title="--a title=with 'quotes' <b>")
     second, third = (jobs.submit("vae-mnist", SHORT) for _ in range(2))
     assert [run.id for run in jobs.waiting()] == [first.id, second.id, third.id]
-    assert delivery.pending() == {first.id, second.id, third.id}
+    assert queue.pending() == [first.id, second.id, third.id]
     assert [place.number for place in jobs.places()] == [1, 2, 3]
     assert first.title == "--a title=with 'quotes' <b>"
     with at_work():
@@ -200,7 +200,8 @@ def test_all_killed_at_once_what_waited_waits_and_what_was_lost_is_delivered_aga
         os.killpg(trainer_of(first), signal.SIGKILL)
     wait(lambda: not runs.is_locked(first.path))
     assert (state(first), state(second)) == ("stopped", "waiting")
-    delivery.queue().flush()
+    while queue.take():
+        pass  # As a crash loses them.
     with at_work():
         jobs.resume(first)
         wait(lambda: state(second) == "done")
@@ -313,12 +314,30 @@ def test_two_workers_of_one_name_are_refused(capsys):
     assert main(["--name", "../x"]) == 2
 
 
+STARTS_A_WORKER = """
+import os, subprocess, sys
+command = [sys.executable, "-m", "genmodels", "worker", "--name=orphan", f"--parent={os.getpid()}"]
+subprocess.Popen(command, stdin=subprocess.DEVNULL)
+input()
+"""
+
+
 def test_a_worker_whose_app_has_gone_ends_when_nothing_is_left():
-    parent = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    command = [sys.executable, "-m", "genmodels", "worker", "--name=orphan", "--parent", "1"]
-    process = subprocess.Popen(command, cwd=paths.REPOSITORY)
-    process.wait(60)
+    lock = worker._worker_lock("orphan")
+    parent = subprocess.Popen(
+        [sys.executable, "-c", STARTS_A_WORKER], cwd=paths.REPOSITORY, stdin=subprocess.PIPE
+    )
+    wait(lock.is_held)
+    first = jobs.submit("vae-mnist", SHORT)
+    wait(lambda: state(first) == "done")
+    second = jobs.submit("vae-mnist", LONG)
+    wait(lambda: second.status().epoch >= 1)
+    assert lock.is_held()
     kill(parent)
+    assert lock.is_held() and state(second) == "training"
+    jobs.stop(second)
+    wait(lambda: not lock.is_held())
+    assert state(second) == "stopped"
 
 
 def test_an_impossible_recipe_queues_nothing(runs_folder):
@@ -375,7 +394,7 @@ class TestTrainers:
         trainer("exec sleep 600")
         monkeypatch.setenv("GENMODELS_MAX_MINUTES", "12h")
         with pytest.raises(jobs.JobError, match="GENMODELS_MAX_MINUTES is '12h'"):
-            worker.train_next(run.id)
+            worker.train(run.id)
         assert not self.started(tmp_path) and not runs.is_claimed(run.path)
         assert main(["--name", "one"]) == 2
         assert "GENMODELS_MAX_MINUTES is '12h'" in capsys.readouterr().err
@@ -391,7 +410,7 @@ class TestTrainers:
         monkeypatch.setattr(worker, "NOTED_EVERY", 0)
         monkeypatch.setattr(worker, "_note", stumble)
         with pytest.raises(RuntimeError, match="a fault"):
-            worker.train_next(run.id)
+            worker.train(run.id)
         pid = trainer_of(run)
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
@@ -446,7 +465,7 @@ class TestTrainers:
         run = jobs.submit("vae-mnist", LONG)
         status = '{"state": "training", "epoch": 3, "epochs": 900}'
         trainer(f"echo '{status}' > {run.path}/status.json\n" * begun + f"kill -{name} $$")
-        worker.train_next(run.id)
+        worker.train(run.id)
         assert state(run) == ("stopped" if begun else "failed")
         assert f"killed by SIG{name}: " in run.status().reason
         assert meaning in run.status().reason
@@ -455,18 +474,18 @@ class TestTrainers:
         run = jobs.submit("vae-mnist", LONG)
         trainer("trap '' TERM; while true; do sleep 0.1; done")
         runs.request_stop(run.path)
-        worker.train_next(run.id)
+        worker.train(run.id)
         assert (state(run), run.status().reason) == ("stopped", "stopped on request")
 
     def test_the_words_of_an_earlier_training_are_no_reason(self, trainer):
         run = jobs.submit("vae-mnist", LONG)
         worker._log(run.id).write_text("done: runs/vae-mnist-1\n")
         trainer("exit 1")
-        worker.train_next(run.id)
+        worker.train(run.id)
         assert run.status().reason == "the training ended at once: it said nothing"
         jobs.resume(run)
-        trainer("echo train.py: this is amiss; exit 2")
-        worker.train_next(run.id)
+        trainer("echo this is amiss; exit 2")
+        worker.train(run.id)
         assert run.status().reason == "the training ended at once: this is amiss"
         jobs.delete(run)
         again = jobs.submit("vae-mnist", LONG)
@@ -478,8 +497,8 @@ class TestTrainers:
         first, second = (jobs.submit("vae-mnist", LONG) for _ in range(2))
         shutil.rmtree(cache_folder)
         cache_folder.touch()
-        worker.train_next(first.id)
         for run in (first, second):
+            worker.train(run.id)
             assert state(run) == "failed"
             assert "could not be started" in run.status().reason
             assert str(cache_folder) in run.status().reason
@@ -492,13 +511,13 @@ class TestTrainers:
         monkeypatch.setattr(worker, "NOTED_EVERY", 0)
         run = jobs.submit("vae-mnist", LONG)
         trainer("sleep 1")
-        worker.train_next(run.id)
+        worker.train(run.id)
         known = jobs.trainer(run.path)
         assert known and 1 <= known.get("seconds", 0) < 50
         runs.write_json(run.path / "trainer.json", {**known, "seconds": 59.5})
         jobs.resume(run)
         trainer("exec sleep 600")
-        worker.train_next(run.id)
+        worker.train(run.id)
         assert run.status().reason == "stopped at the limit of 1 minutes"
         with pytest.raises(jobs.JobError, match="trained for 1 minutes, and that is the limit"):
             jobs.resume(run)
@@ -506,23 +525,23 @@ class TestTrainers:
         jobs.resume(run)
 
 
-def test_delivering_goes_on_after_an_oserror(monkeypatch):
-    looks = []
+@pytest.mark.parametrize("error", [PermissionError(13, "denied"), jobs.JobError("busy.")])
+def test_a_worker_goes_on_after_an_error_and_puts_back_what_waits(error, monkeypatch):
+    run = jobs.submit("vae-mnist", SHORT)
+    taken, put_back = [], []
 
-    def waiting():
-        looks.append(1)
-        if len(looks) == 1:
-            raise PermissionError(13, "Permission denied")
-        if len(looks) > 3:
-            raise SystemExit  # The thread ends: it would look into other tests' folders.
-        return []
+    def take():
+        taken.append(1)
+        if len(taken) == 1:
+            raise error
+        raise SystemExit
 
-    monkeypatch.setattr(worker, "waiting", waiting)
+    monkeypatch.setattr(queue, "take", take)
+    monkeypatch.setattr(queue, "put_back", lambda: put_back.append(run.id))
     monkeypatch.setattr(worker, "KEEP_SECONDS", 0.05)
-    thread = threading.Thread(target=worker._keep_delivering, args=(None,))
-    thread.start()
-    thread.join(60)
-    assert len(looks) == 4
+    with pytest.raises(SystemExit):
+        worker.work("one")
+    assert len(taken) == len(put_back) == 2
 
 
 def test_a_queue_that_is_at_work_is_called_busy(runs_folder):
@@ -594,7 +613,7 @@ class TestRedis:
         port = free_port()
         process = redis_at(port, tmp_path)
         monkeypatch.setenv("GENMODELS_REDIS_URL", f"redis://127.0.0.1:{port}/0")
-        wait(lambda: not refused(delivery.pending), 20)
+        wait(lambda: not refused(queue.pending), 20)
         yield f"redis://127.0.0.1:{port}/0"
         kill(process)
 
@@ -618,12 +637,39 @@ class TestRedis:
             assert process.poll() is None
             server = redis_at(port, tmp_path)
             try:
-                wait(lambda: not refused(delivery.pending))
+                wait(lambda: not refused(queue.pending))
                 run = jobs.submit("vae-mnist", SHORT)
                 wait(lambda: state(run) == "done")
             finally:
                 kill(server)
-        assert "Traceback" not in log.read_text().split("consumer started")[0]
+        assert "Traceback" not in log.read_text()
+
+    def test_killed_workers_and_a_redis_that_forgets_lose_nothing(self, tmp_path, monkeypatch):
+        port = free_port()
+        monkeypatch.setenv("GENMODELS_REDIS_URL", f"redis://127.0.0.1:{port}/0")
+        server = redis_at(port, tmp_path)
+        try:
+            wait(lambda: not refused(queue.pending), 20)
+            first, second, third = (jobs.submit("vae-mnist", LONG) for _ in range(3))
+            with at_work("one") as process:
+                wait(lambda: first.status().epoch >= 1)
+                kill(process)
+            assert state(first) == "training"
+            kill(server)
+            with at_work("one"):  # Its Redis is back later, and empty.
+                server = redis_at(port, tmp_path)
+                jobs.stop(first)
+                wait(lambda: second.status().epoch >= 1)
+                kill(server)
+                server = redis_at(port, tmp_path)
+                wait(lambda: not refused(queue.pending), 20)
+                jobs.stop(second)
+                wait(lambda: third.status().epoch >= 1)
+                jobs.stop(third)
+                wait(lambda: not jobs.training())
+            assert [state(run) for run in (first, second, third)] == ["stopped"] * 3
+        finally:
+            kill(server)
 
     def test_a_worker_does_not_wait_for_what_is_no_redis(self, monkeypatch, capsys):
         monkeypatch.setenv("GENMODELS_REDIS_URL", "http://nonsense")
@@ -632,7 +678,7 @@ class TestRedis:
 
     def test_messages_are_json(self, url: str):
         run = jobs.submit("vae-mnist", LONG)
-        [message] = delivery.queue().storage.enqueued_items()
+        [message] = redis.from_url(url).lrange("huey.redis.genmodels", 0, -1)
         assert json.loads(message) == run.id
         jobs.stop(run)
 

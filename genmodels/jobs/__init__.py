@@ -1,7 +1,7 @@
 """The queue of trainings, each a process of its own that outlives page, browser and app.
 
 The truth is in the run folders: a run that waits says so in its status.json, with its ticket.
-`delivery` hands the names of runs to workers, `worker` is one, `limits` says how much is allowed.
+`queue` hands the names of runs to workers, `worker` is one, `limits` says how much is allowed.
 Whoever starts a training has a key; the run keeps its hash, in the file `owner`.
 """
 
@@ -23,6 +23,7 @@ from genmodels.runs.locks import Lock
 
 from . import limits, memory
 from .limits import JobError, Limits, passcode_matches, permission, redis_url, teacher_matches
+from .waiting import own_runs, training, waiting
 
 __all__ = [
     "JobError",
@@ -73,7 +74,7 @@ def submit(
     check_machine(recipe)
     with _changing_queue():
         _check_queue(allowed, key, teacher)
-        kept = [run.path for run in _own_runs()]
+        kept = [run.path for run in own_runs()]
         allowed.check_runs(len(kept), 0 if teacher else len(_of(key, kept)))
         check_room(key=key, teacher=teacher)
         folder = runs.new_folder(recipe_name)
@@ -115,7 +116,7 @@ def check_room(*, key: str = "", teacher: bool = False) -> None:
     """Raises JobError when the runs and picture sets kept here, or a person's, fill their room,
     and FolderError where nothing can be written."""
     check_places()
-    kept = [run.path for run in _own_runs()] + own_pictures.list_folders()
+    kept = [run.path for run in own_runs()] + own_pictures.list_folders()
     Limits.from_environment().check_disk(kept, [] if teacher else _of(key, kept))
 
 
@@ -260,21 +261,6 @@ def trainer(folder: Path) -> schemas.Trainer | None:
         return None
 
 
-def waiting() -> list[Run]:
-    """The runs that wait, the next one first."""
-    tickets = [
-        (status.ticket or 0, run.id, run)
-        for run in _own_runs()
-        if (status := run.status()).state == "waiting"
-    ]
-    return [run for *_, run in sorted(tickets)]
-
-
-def training() -> list[Run]:
-    """The runs in training, on whichever machine."""
-    return [run for run in _own_runs() if run.status().state == "training"]
-
-
 @dataclass(frozen=True)
 class Place:
     """A run in the queue."""
@@ -335,13 +321,13 @@ def seconds_per_image(run: Run, status: Status) -> float | None:
 
 def _enqueue(run: Run, epoch: int) -> None:
     """Draws a ticket for a run that was trained for so many epochs, and sends its name."""
-    from . import delivery  # Redis takes long to import, and pages come before trainings.
+    from . import queue  # Redis takes long to import, and pages come before trainings.
 
     last = max((other.status().ticket or 0 for other in waiting()), default=0)
     ticket = min(last + 1, schemas.MOST)
     status = Status("waiting", epoch=epoch, epochs=run.recipe.epochs, ticket=ticket)
     runs.write_status(run.path, status)
-    delivery.send(run.id)
+    queue.send(run.id)
 
 
 def _check_queue(allowed: Limits, key: str, teacher: bool) -> None:
@@ -353,10 +339,6 @@ def _check_queue(allowed: Limits, key: str, teacher: bool) -> None:
 def _of(key: str, paths: list[Path]) -> list[Path]:
     """Those that belong to the person of that key."""
     return [path for path in paths if _owner(path) == limits.hashed(key)]
-
-
-def _own_runs() -> list[Run]:
-    return [run for run in runs.list_runs() if isinstance(run, Run) and not run.shipped]
 
 
 def _owner(folder: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""Trains what the queue delivers, one run at a time, each as a process group of its own.
+"""Trains what the queue names, one run at a time, each as a process group of its own.
 
 A worker that was killed leaves its training alone at work; the next worker of its name waits
 for that one to end before it takes another. The claim tells it: a trainer inherits the worker's,
@@ -24,7 +24,7 @@ from genmodels import paths, runs
 from genmodels.errors import GenmodelsError, RunError
 from genmodels.runs.locks import Lock
 
-from . import check_places, logs, trainer, waiting
+from . import check_places, logs, trainer
 from .limits import JobError, Limits, permission, redis_url
 
 EMBEDDED = "app"
@@ -57,7 +57,6 @@ class _Own:
     """What this process is, where it is a worker, and why it has none, where it keeps one."""
 
     name = EMBEDDED
-    busy = threading.Event()
     trouble = ""
 
 
@@ -67,50 +66,67 @@ _own = _Own()
 def work(name: str, parent: int | None = None) -> None:
     """Is the worker of that name until it is ended; with a parent, until that one has gone and
     nothing is left to do. Raises JobError when there is one of the name already."""
-    from . import delivery  # Not needed by an app that only keeps a worker.
+    from . import queue  # Not needed by an app that only keeps a worker.
 
     _own.name = name
     Limits.from_environment()  # What is amiss there is said at once.
     paths.check_writable(paths.runs(), logs())
-    queue = delivery.queue()
+    queue.check_address()
     try:
         with _worker_lock(name).acquire(blocking=False):
             for grave in paths.runs().glob(f"{runs.GRAVE}*"):  # Of one that was killed meanwhile.
                 shutil.rmtree(grave, ignore_errors=True)
-            threading.Thread(target=_keep_delivering, args=(parent,), daemon=True).start()
             adopt(name)
-            _await_queue()
-            queue.create_consumer(
-                workers=1, periodic=False, max_delay=1.0, check_worker_health=False
-            ).run()
+            begun = False
+            while True:
+                try:
+                    if not begun:  # Or the queue could not be reached, and may have lost something.
+                        queue.put_back()
+                        begun = True
+                    run_id = queue.take()
+                    if run_id is not None:
+                        train(run_id)
+                    elif parent and os.getppid() != parent:
+                        return
+                    else:
+                        time.sleep(POLL_SECONDS)
+                except (GenmodelsError, OSError) as error:  # It may be over in a moment.
+                    log.warning("%s This worker tries again.", error)
+                    begun = False
+                    time.sleep(KEEP_SECONDS)
     except Timeout as error:
         raise JobError(f"a worker named {name} is at work; give this one another name.") from error
 
 
-def train_next(run_id: str) -> None:
-    """Trains what waits: the run with the smallest ticket that no other worker has.
+def train(run_id: str) -> None:
+    """Trains a run that waits; nothing where it does not, or another worker has it.
 
-    That is the named one, unless messages were lost and sent again; nothing when none waits.
     Raises JobError for limits that are none, before anything is started.
     """
     Limits.from_environment()
-    for run in waiting():
-        try:
-            with runs.claim(run.path).acquire(timeout=0.3) as claim:
-                if not run.path.exists() or run.status().state != "waiting":
-                    continue
-                process = _spawn(run, claim)
-                try:
-                    _attend(run.path, process)
-                except BaseException:
-                    # The claim ends here: another trainer would be let in beside this one.
-                    _end(process)
-                    raise
-                return
-        except (Timeout, RunError, OSError) as error:
-            # Another worker has it, or it was deleted just now, or is damaged: the others wait on.
-            log.info("%s is not trained here: %s", run.id, error)
-    log.info("%s does not wait any more", run_id)
+    try:
+        run = runs.find(run_id)
+    except RunError as error:
+        log.info("%r is not trained here: %s", run_id, error)
+        return
+    try:
+        while run.path.exists() and run.status().state == "waiting":
+            # Whoever changes it, in the app, has it for a moment only.
+            with contextlib.suppress(Timeout), runs.claim(run.path).acquire(timeout=1) as claim:
+                if run.path.exists() and run.status().state == "waiting":
+                    process = _spawn(run, claim)
+                    try:
+                        _attend(run.path, process)
+                    except Exception:
+                        # The claim ends here: another trainer would be let in beside this one.
+                        _end(process)
+                        raise
+    except RunError as error:  # It was deleted just now, or is damaged: the others wait on.
+        log.info("%s is not trained here: %s", run_id, error)
+    except OSError as error:
+        if run.status().state == "waiting":  # Not even that could be written.
+            raise
+        log.warning("%s could not be trained: %s", run_id, error)
 
 
 def adopt(name: str) -> None:
@@ -172,44 +188,6 @@ def keep_worker() -> None:
         _children[:] = [child]
 
 
-def _keep_delivering(parent: int | None) -> None:
-    """Puts back what waits and is in no message, and ends a worker whose app has gone."""
-    from . import delivery
-
-    while True:
-        try:
-            queue, sent = waiting(), delivery.pending()
-            for run in queue:
-                if run.id not in sent and not _is_taken(run):
-                    delivery.send(run.id)
-            if parent and os.getppid() != parent and not queue and not _own.busy.is_set():
-                os.kill(os.getpid(), signal.SIGTERM)
-        except (GenmodelsError, OSError) as error:  # Whatever it is, it may be over in a moment.
-            log.warning("%s", error)
-        time.sleep(KEEP_SECONDS)
-
-
-def _await_queue() -> None:
-    """Until the queue answers: its Redis may be started after the worker."""
-    from . import delivery
-
-    while True:
-        try:
-            delivery.pending()
-            return
-        except JobError as error:
-            log.warning("%s This worker tries again.", error)
-            time.sleep(KEEP_SECONDS)
-
-
-def _is_taken(run: runs.Run) -> bool:
-    """Whether a worker has it, or none can take it."""
-    try:
-        return runs.is_claimed(run.path)
-    except RunError:
-        return True
-
-
 def _spawn(run: runs.Run, claim: Lock) -> subprocess.Popen:
     command = [sys.executable, "-m", "genmodels.jobs.trainer", str(run.path)]
     inherited = claim._context.lock_file_fd
@@ -253,31 +231,27 @@ def _attend(folder: Path, process: subprocess.Popen | None) -> None:
     begun = noted = time.monotonic()
     signals = [signal.SIGTERM, signal.SIGKILL]
     asked, over = None, ""
-    _own.busy.set()
-    try:
-        while process.poll() is None if process else runs.is_claimed(folder):
-            now = time.monotonic()
-            seconds = before + now - begun
-            try:
-                if asked is None and (folder / "stop").exists():
-                    asked = now
-                if asked is None and seconds > 60 * minutes:
-                    asked, over = now, f"stopped at the limit of {minutes:,} minutes"
-                    runs.request_stop(folder, over)
-                if now > noted + NOTED_EVERY:
-                    noted = now
-                    _note(folder, seconds)
-            except OSError as error:  # A full disk, say; a trainer is never left alone over it.
-                log.warning("%s: %s", folder.name, error)
-            if asked is not None and signals and now > asked + GRACE_SECONDS:
+    while process.poll() is None if process else runs.is_claimed(folder):
+        now = time.monotonic()
+        seconds = before + now - begun
+        try:
+            if asked is None and (folder / "stop").exists():
                 asked = now
-                _signal(pid, signals.pop(0))
-            time.sleep(POLL_SECONDS)
-        if folder.exists():
-            _note(folder, before + time.monotonic() - begun)
-            _settle(folder, process.returncode if process else None, over)
-    finally:
-        _own.busy.clear()
+            if asked is None and seconds > 60 * minutes:
+                asked, over = now, f"stopped at the limit of {minutes:,} minutes"
+                runs.request_stop(folder, over)
+            if now > noted + NOTED_EVERY:
+                noted = now
+                _note(folder, seconds)
+        except OSError as error:  # A full disk, say; a trainer is never left alone over it.
+            log.warning("%s: %s", folder.name, error)
+        if asked is not None and signals and now > asked + GRACE_SECONDS:
+            asked = now
+            _signal(pid, signals.pop(0))
+        time.sleep(POLL_SECONDS)
+    if folder.exists():
+        _note(folder, before + time.monotonic() - begun)
+        _settle(folder, process.returncode if process else None, over)
 
 
 def _note(folder: Path, seconds: float) -> None:

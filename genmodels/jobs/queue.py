@@ -1,28 +1,31 @@
-"""Hands the names of runs to workers, by huey: over SQLite beside the runs, or over Redis.
+"""The messages that say which run is trained next: huey's storage, over SQLite beside the runs, or
+over Redis for the workers of several machines.
 
-A message is no more than a run's name, as JSON. What is to be done stands in the run, so a message
-that is lost is sent again, and one that is none of ours does no harm.
+A message is a run's name, as JSON. What a crash lost is put back from the run folders, which say
+what waits: when a worker starts, when the queue can be reached again, and when its file was
+damaged.
 """
 
 import json
 import logging
 import sqlite3
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import redis
-from huey import Huey, RedisHuey
-from huey.registry import Message
-from huey.serializer import Serializer
-from huey.storage import SqliteStorage
+from huey.storage import RedisStorage, SqliteStorage
 
-from genmodels import paths
+from genmodels import paths, runs
+from genmodels.errors import RunError
 from genmodels.runs import schemas
 
 from .limits import JobError, redis_url
+from .waiting import waiting
 
+T = TypeVar("T")
 CONNECT_SECONDS = 3
 _TROUBLE = (redis.RedisError, OSError, sqlite3.Error)
 _BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
@@ -33,25 +36,12 @@ _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 log = logging.getLogger("genmodels.jobs")
 
 
-class Names(Serializer):
-    """Messages as plain JSON: no code runs when one is read."""
-
-    def _serialize(self, data: Message) -> bytes:
-        return json.dumps(data.args[0]).encode()
-
-    def _deserialize(self, data: Any) -> Message:
-        try:
-            run_id = schemas.parse(bytes(data), str)
-        except (ValueError, TypeError):
-            log.warning("a message that names no run was dropped: %.80r", data)
-            run_id = ""  # Whoever gets it looks for what waits, as for any other.
-        return Message(None, f"{__name__}.{_train.__name__}", args=(run_id,))
-
-
 class Storage(SqliteStorage):
-    """A file of which nothing is missed: one that is damaged is made anew, and what waits is put
-    back from the run folders. It is opened for each look, so that nobody keeps a file that was
-    replaced."""
+    """A file that is made anew where it is damaged. It is opened for each look, so that nobody
+    keeps a file that was replaced."""
+
+    made_anew = False
+    """Whether its messages are lost, and have to be put back."""
 
     def db(self, commit: bool = False, close: bool = False) -> Any:
         return super().db(commit, close=True)
@@ -67,6 +57,7 @@ class Storage(SqliteStorage):
             log.warning("%s is damaged (%s) and made anew", self.filename, error)
             for ending in ("", "-wal", "-shm"):
                 Path(f"{self.filename}{ending}").unlink(missing_ok=True)
+            self.made_anew = True
             return self._open()
 
     def _set_journal_mode(self, conn: sqlite3.Connection) -> None:
@@ -93,48 +84,89 @@ class Storage(SqliteStorage):
         return connection
 
 
-def queue() -> Huey:
-    """The queue of this machine, or of all."""
-    return _queue(redis_url(), paths.runs())[0]
+def check_address() -> None:
+    """Raises JobError where GENMODELS_REDIS_URL is none, FolderError where no file can be."""
+    _storage(redis_url(), paths.runs())
 
 
 def send(run_id: str) -> None:
     """Puts a run at the queue's end. Raises JobError when it cannot be reached."""
-    try:
-        _queue(redis_url(), paths.runs())[1](run_id)
-    except _TROUBLE as error:
-        raise _unreachable(error, " Nothing was queued.") from error
+    _reach(lambda storage: storage.enqueue(_message(run_id)), " Nothing was queued.")
 
 
-def pending() -> set[str]:
-    """The names of runs that no worker has taken. Raises JobError when it cannot be told."""
+def take() -> str | None:
+    """The name of the run that is next, for this worker alone; None when there is none.
+
+    Raises JobError when the queue cannot be reached.
+    """
+    data = _reach(lambda storage: storage.dequeue())
+    return None if data is None else _name(data)
+
+
+def pending() -> list[str]:
+    """The names in the queue, the next one first. Raises JobError when it cannot be reached."""
+    return [_name(data) for data in _reach(lambda storage: storage.enqueued_items())]
+
+
+def put_back() -> None:
+    """Writes the queue anew, from what the run folders say. Raises JobError.
+
+    A run that is sent meanwhile may be in it twice; whoever gets it again finds that it does not
+    wait any more.
+    """
+
+    def rewrite(storage: Any) -> None:
+        storage.flush_queue()
+        for run in waiting():
+            if not _is_taken(run):
+                storage.enqueue(_message(run.id))
+
+    _reach(rewrite)
+
+
+def _is_taken(run: runs.Run) -> bool:
+    """Whether a worker has it, or none can take it."""
     try:
-        return {task.args[0] for task in queue().pending()}
+        return runs.is_claimed(run.path)
+    except RunError:
+        return True
+
+
+def _name(data: Any) -> str:
+    """The run that a message names; of no run where it names none."""
+    try:
+        return schemas.parse(bytes(data), str)
+    except (ValueError, TypeError):
+        log.warning("a message that names no run was dropped: %.80r", data)
+        return ""
+
+
+def _message(run_id: str) -> bytes:
+    return json.dumps(run_id).encode()
+
+
+def _reach(act: Callable[[Any], T], consequence: str = "") -> T:
+    try:
+        storage = _storage(redis_url(), paths.runs())
+        found = act(storage)
     except _TROUBLE as error:
-        raise _unreachable(error) from error
+        raise _unreachable(error, consequence) from error
+    if getattr(storage, "made_anew", False):
+        storage.made_anew = False
+        put_back()
+    return found
 
 
 @lru_cache(maxsize=8)
-def _queue(url: str | None, runs: Path) -> tuple[Huey, Any]:
-    options = {"results": False, "serializer": Names()}
+def _storage(url: str | None, folder: Path) -> Any:
     if url:
         try:
             pool = redis.ConnectionPool.from_url(url, socket_connect_timeout=CONNECT_SECONDS)
         except ValueError as error:
             raise JobError(f"GENMODELS_REDIS_URL is no address of a Redis: {error}.") from error
-        huey = RedisHuey("genmodels", connection_pool=pool, **options)
-    else:
-        paths.check_writable(runs)
-        file = str(runs / ".queue.db")
-        options |= {"storage_class": Storage, "filename": file, "strict_fifo": True}
-        huey = Huey("genmodels", **options)
-    return huey, huey.task()(_train)
-
-
-def _train(run_id: str) -> None:
-    from .worker import train_next
-
-    train_next(run_id)
+        return RedisStorage("genmodels", connection_pool=pool)
+    paths.check_writable(folder)
+    return Storage("genmodels", filename=str(folder / ".queue.db"), strict_fifo=True)
 
 
 def _unreachable(error: Exception, consequence: str = "") -> JobError:
