@@ -25,6 +25,7 @@ check: .venv/dev  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
+	$(BIN)/lint-imports
 
 soak: .venv/dev $(NPM)  ## the app used and killed at random for MINUTES, 10 by default
 	PYTHONPATH=. $(BIN)/python tests/soak.py --minutes $${MINUTES:-10}

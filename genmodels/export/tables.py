@@ -10,9 +10,8 @@ from typing_extensions import Doc
 from genmodels import paths, runs
 from genmodels.command_line import command, parse
 from genmodels.recipes import DATASETS, REPORT
-from genmodels.runs import Run
+from genmodels.runs import Run, schemas
 from genmodels.training import ablation
-from genmodels.ui import figures
 
 PROGRAM = "genmodels tables"
 COLUMNS = ("run", "parameters", "training", "time", "held-out losses (nats)")
@@ -36,7 +35,7 @@ def row(run: Run) -> list[str]:
     metrics = run.metrics()
     last = [line for line in metrics if line["split"] == "val"][-1]
     minutes = runs.seconds(metrics) / 60
-    skipped = figures.NOT_MEASURED | {"classifier_distance"}
+    skipped = schemas.NOT_MEASURED | {"classifier_distance"}
     losses = [f"{name} {value:.4g}" for name, value in last.items() if name not in skipped]
     resolved = run.info["resolved"]
     threads = f"{resolved['threads']} {resolved['device']} thread"

@@ -64,6 +64,18 @@ class Line(TypedDict):
     """In an epoch's last line, of all else: fitting a prior, measuring, saving."""
 
 
+NOT_MEASURED = {
+    "epoch",
+    "split",
+    "images_seen",
+    "seconds",
+    "images_per_second",
+    "distance_seconds",
+    "other_seconds",
+}
+"""What a line of metrics.jsonl tells of the training and not of the model."""
+
+
 class Real(TypedDict):
     fingerprint: str
 

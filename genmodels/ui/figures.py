@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from genmodels.recipes import DISTANCE_SAMPLES
-from genmodels.runs import Run
+from genmodels.runs import Run, schemas
 
 # Okabe and Ito's colours, told apart by colour-blind people and on light and dark ground.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -43,20 +43,11 @@ LAYOUT = {
     "margin": {"l": 64, "r": 16, "t": 16, "b": 48},
     "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
 }
-NOT_MEASURED = {
-    "epoch",
-    "split",
-    "images_seen",
-    "seconds",
-    "images_per_second",
-    "distance_seconds",
-    "other_seconds",
-}
 
 
 def quantities(metrics: list[dict[str, Any]]) -> list[str]:
     """What was measured, in a reader's order."""
-    names = {name for line in metrics for name in line} - NOT_MEASURED
+    names = {name for line in metrics for name in line} - schemas.NOT_MEASURED
     order = list(TITLES)
     return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
 
