@@ -7,7 +7,10 @@ from pathlib import Path
 
 from .errors import FolderError
 
-REPOSITORY = Path(__file__).parent.parent
+_CHECKOUT = Path(__file__).parent.parent
+REPOSITORY = _CHECKOUT if (_CHECKOUT / "checkpoints").is_dir() else Path.cwd()
+"""Where runs, data and cache are unless the environment says otherwise: the checkout, or the folder
+one is in where the package was installed from it."""
 CHECKPOINTS = REPOSITORY / "checkpoints"
 ABLATIONS = CHECKPOINTS / "ablations"
 """Runs without weights, to be compared only (see `genmodels.training.ablation`)."""

@@ -754,7 +754,6 @@ def test_other_features_measure_own_pictures_against_themselves(make_run):
     pixels = evaluation.Extractor(
         name="inception",
         label="a few pixels",
-        dimensions=4,
         fingerprint="4 pixels",
         channels=(1,),
         batch_size=16,

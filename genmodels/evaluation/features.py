@@ -49,7 +49,6 @@ class Extractor:
     """inception, or the id of a classifier's run."""
     label: str
     """For people: "Inception", "digit classifier"."""
-    dimensions: int
     fingerprint: str
     channels: tuple[int, ...]
     """How many channels an image may have."""
@@ -155,7 +154,6 @@ def classifier(
     return Extractor(
         name=run.id,
         label=label if run.id == f"classifier-{dataset}" else f"{label} {run.id}",
-        dimensions=head.in_features,
         fingerprint=_sha256(f"{runs.fingerprint(run)} {precision}".encode()),
         channels=run.recipe.shape[:1],
         batch_size=100,
@@ -201,7 +199,6 @@ def inception(
     return Extractor(
         name="inception",
         label="Inception",
-        dimensions=2048,
         fingerprint=_sha256(f"pytorch-fid pool3 {digest} {precision}".encode()),
         channels=(1, 3),
         batch_size=64,
