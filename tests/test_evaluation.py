@@ -662,7 +662,7 @@ def pixels(dimensions: int = 4) -> Extractor:
         return images[:, 0, 10:, 10:].flatten(1)[:, :dimensions]
 
     return Extractor(
-        name="inception", label="pixels", dimensions=dimensions, fingerprint=f"{dimensions}",
+        name="inception", label="pixels", fingerprint=f"{dimensions}",
         channels=(1, 3), batch_size=16, device=torch.device("cpu"), network=middle,
     )  # fmt: skip
 
