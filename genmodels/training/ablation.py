@@ -1,7 +1,7 @@
 """What each means buys: `python -m genmodels.training.ablation vae-mnist`.
 
 A ladder begins with a recipe of the report and adds one means after another, each trained for
-equally many epochs. With `seeds`, whole recipes are trained from several seeds.
+equally many epochs. `python -m genmodels.training.ablation seeds` trains whole recipes from several seeds.
 Every training is a run of its own, measured, and kept in checkpoints/ablations/ as a run folder
 without weights, which the Learning curves page and the README's tables are made from.
 """
