@@ -1,12 +1,16 @@
 """Every number of a latent as a slider."""
 
+from functools import partial
+
 import streamlit as st
 import torch
 
 from genmodels.data import formats
 from genmodels.latents.geometry import Kept
-from genmodels.ui import address, components, dimensions_view, figures, shared
+from genmodels.ui import address, dimensions_view, figures, shared
 from genmodels.ui.endpoints import choose_latents, keep_buttons, read
+from genmodels.ui.shell import PageEnd
+from genmodels.ui.widgets.traversals import traversals
 
 FEW = 12
 
@@ -60,13 +64,15 @@ with st.container(horizontal=True):
     keep_buttons(run, current)
 
 carried = dimensions_view.carried(run, model)
+if carried is None:
+    raise PageEnd
 dimensions = carried.order[:count]
 with st.spinner("Decoding", show_time=True):
     rows = dimensions_view.rows(run, model, current, dimensions)
     with torch.inference_mode():
         picture = shared.as_pictures(model.decode(current[None]))[0]
 note = dimensions_view.note(carried)
-components.traversals(
+traversals(
     rows=[
         dimensions_view.traversal(row, current, dimension, carried)
         for row, dimension in zip(rows, dimensions, strict=True)
@@ -93,5 +99,5 @@ shared.downloads(
     ("Picture as PNG", f"{run.id}-picture.png", lambda: formats.png(shared.crisp(picture))),
     ("Rows as PNG", f"{name}.png", lambda: formats.png(dimensions_view.sheet(rows, dimensions))),
     (f"{names[0]} as GIF", f"{name}-{names[0]}.gif", lambda: dimensions_view.film(rows[0])),
-    ("Numbers as CSV", f"{name}.csv", lambda: dimensions_view.table(current, carried)),
+    ("Numbers as CSV", f"{name}.csv", partial(dimensions_view.table, current, carried)),
 )

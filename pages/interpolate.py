@@ -5,8 +5,9 @@ from torch import inference_mode
 
 from genmodels.data import formats
 from genmodels.latents import geometry
-from genmodels.ui import components, figures, routes, shared
+from genmodels.ui import figures, routes, shared
 from genmodels.ui.endpoints import choose_latents
+from genmodels.ui.widgets.player import player
 
 FRAMES = 61
 STRIP = 10
@@ -40,7 +41,7 @@ with inference_mode():
     frames = shared.as_pictures(model.decode(geometry.between(start, end, FRAMES, path)))
     strip = shared.as_pictures(geometry.interpolate(model, start, end, STRIP, path))
 with stage:
-    components.player(
+    player(
         sprite=formats.sprite(frames),
         count=FRAMES,
         height=frames.shape[1],

@@ -8,8 +8,9 @@ from genmodels.latents import posteriors, tsne
 from genmodels.latents.geometry import LatentError
 from genmodels.latents.posteriors import Stored
 from genmodels.runs import Run
-from genmodels.ui import address, components, endpoints, figures, map_view, routes, shared, shell
+from genmodels.ui import address, endpoints, figures, map_view, routes, shared, shell
 from genmodels.ui.map_view import Map
+from genmodels.ui.widgets.map import latent_map
 
 TSNE = """
 t-SNE lays points that are near to each other in the latent space near to each other on paper. It
@@ -36,8 +37,8 @@ def explain(shown: Map, stored: Stored | None) -> str:
     )
 
 
-def choose_plane(run: Run, model, stored: Stored | None) -> tuple[Map, str]:
-    """The map and what tells it from other maps of the run."""
+def choose_plane(run: Run, model, stored: Stored | None) -> tuple[Map | None, str]:
+    """The map, None until it is made, and what tells it from other maps of the run."""
     if stored is not None:
         return map_view.of_posteriors(run, model, stored), run.id
     if hasattr(model, "encode"):
@@ -57,12 +58,14 @@ def choose_plane(run: Run, model, stored: Stored | None) -> tuple[Map, str]:
 def show_map(run: Run, stored: Stored | None) -> None:
     model = shared.model_of(run)
     shown, name = choose_plane(run, model, stored)
+    if shown is None:
+        return
     stage, side = st.columns([3, 1], gap="large")
     with stage:
         key = f"map-{name}"
         start = address.opening("at", key)
         opened = map_view.place_of(start)
-        reported = components.latent_map(
+        reported = latent_map(
             tiles=shown.tiles,
             area=(shown.left, shown.bottom, shown.size),
             label=f"Map of the latent space of {run.title}",

@@ -5,8 +5,9 @@ import torch
 
 from genmodels.data import formats
 from genmodels.latents import geometry
-from genmodels.ui import components, curves_view, shared
+from genmodels.ui import curves_view, shared
 from genmodels.ui.shell import PageEnd, plain
+from genmodels.ui.widgets.player import player
 
 MOST = 4
 FRAMES = 31
@@ -84,7 +85,7 @@ for column, run in zip(stage.columns(len(shown)), shown, strict=True):
         start, end = (model.sample_latents(1, number)[0] for number in (seed, other))
         with torch.inference_mode():
             frames = shared.as_pictures(model.decode(geometry.between(start, end, FRAMES, path)))
-        components.player(
+        player(
             sprite=formats.sprite(frames),
             count=FRAMES,
             height=frames.shape[1],

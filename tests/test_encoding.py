@@ -72,7 +72,7 @@ def test_the_package_serves_where_the_machines_encoding_is_ascii(runs_folder):
 import locale
 from genmodels import paths, runs
 from genmodels.export import tables
-import genmodels.ui.components
+from genmodels.ui.widgets import map, lesson
 assert locale.getpreferredencoding(False) in ("ANSI_X3.4-1968", "US-ASCII"), "not tried"
 readme = (paths.REPOSITORY / "README.md").read_text("utf-8")
 assert tables.updated(readme) == readme

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from browser import CHROMIUM, FLAGS, Traffic, open_page, serving
+from browser import CHROMIUM, FLAGS, WAIT, Traffic, open_page, serving
 from test_own_pictures import many, zipped
 
 from genmodels import paths
@@ -153,7 +153,7 @@ def trusting(browser, place):
 def secure_page(trusting):
     context = trusting.new_context()
     page = context.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(WAIT)
     page.traffic = Traffic(page)
     yield page
     context.close()
@@ -185,8 +185,8 @@ def test_uploads_work_where_it_is_embedded_and_reach_both_apps(secure_page, plac
     app = page.frame_locator("iframe")
     app.get_by_text("Add own pictures").click()
     app.locator("input[type=file]").set_input_files(tmp_path / "cats.zip")
-    app.get_by_role("button", name="Make this set").click(timeout=60_000)
-    expect(app.get_by_text("is ready.")).to_be_visible(timeout=60_000)
+    app.get_by_role("button", name="Make this set").click()
+    expect(app.get_by_text("is ready.")).to_be_visible()
     assert page.traffic.trouble == []
 
     keys = {app_of(place, f"{number:032x}"): f"{number:032x}" for number in range(20)}
@@ -288,6 +288,40 @@ def test_a_proxy_may_take_the_beginning_off_paths(page, stripped):
     asked = [url.split("?")[0] for url in page.traffic.requests]
     assert [end for end in needed if not any(url.endswith(end) for url in asked)] == []
     assert page.traffic.trouble == []
+
+
+def test_a_page_says_that_a_proxy_refuses_large_files(page, tmp_path):
+    from playwright.sync_api import expect
+
+    (port,) = free_ports(1)
+    places = {name: str(tmp_path / name) for name in ("runs", "cache", "data")}
+    content = zipped(many(20)).getvalue()
+    assert len(content) > 2000
+    with serving(tmp_path, paths.REPOSITORY / "app.py", {**places, "training": "open"}) as app:
+        rules = f"""
+            access_log off;
+            client_max_body_size 1k;
+            map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
+            server {{
+                listen 127.0.0.1:{port};
+                location / {{
+                    proxy_pass {app};
+                    proxy_http_version 1.1;
+                    proxy_set_header Host $http_host;
+                    proxy_set_header Upgrade $http_upgrade;
+                    proxy_set_header Connection $connection_upgrade;
+                }}
+            }}
+        """
+        with running(tmp_path, port, rules):
+            open_page(page, f"http://127.0.0.1:{port}/train", "h2")
+            page.get_by_text("Add own pictures").click()
+            zip_file = {"name": "cats.zip", "mimeType": "application/zip", "buffer": content}
+            page.locator("input[type=file]").set_input_files(zip_file)
+            expect(page.locator(".genmodels-refused")).to_contain_text(
+                "cats.zip: The server refuses files of this size."
+            )
+            expect(page.get_by_text("AxiosError")).to_have_count(0)
 
 
 def test_an_exported_site_works_as_debian_serves_it(page, tmp_path, monkeypatch):

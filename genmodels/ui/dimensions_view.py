@@ -2,7 +2,6 @@
 
 import csv
 import io
-import threading
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,9 +14,9 @@ from genmodels import runs
 from genmodels.data import formats
 from genmodels.latents import geometry, posteriors
 from genmodels.runs import Run, cache
+from genmodels.ui.widgets.traversals import Traversal
 
-from .components import Traversal
-from .evaluation_view import progress_bar
+from . import work
 
 FRAMES = 21
 """Pictures in a row; the component shows every second one in its strip."""
@@ -30,7 +29,6 @@ COMPARED = 32
 DECODED = 1600
 """... within so many pictures; with DCGAN this takes two idle cores about six seconds."""
 SEED = 0
-_measuring = threading.Lock()
 
 
 class Carried(NamedTuple):
@@ -60,8 +58,9 @@ def name_of(dimension: int) -> str:
     return f"z{dimension + 1}"
 
 
-def carried(run: Run, model: Any) -> Carried:
-    """The KL of each dimension where the run has recorded it, else how it changes the picture."""
+def carried(run: Run, model: Any) -> Carried | None:
+    """The KL of each dimension where the run has recorded it, else how it changes the picture:
+    None until that is measured."""
     kl = posteriors.kept(run).get("kl")
     if kl is not None:
         values = torch.tensor(kl)
@@ -79,26 +78,30 @@ def carried(run: Run, model: Any) -> Carried:
     if "encoder" in run.parameters:
         words = f"This run has not recorded the KL of each dimension. {words}"
     values = _picture_change(run, model, count)
+    if values is None:
+        return None
     return Carried(values, torch.zeros(len(values), dtype=torch.bool), "change", words)
 
 
-def _picture_change(run: Run, model: Any, count: int) -> Tensor:
-    """`latent.picture_change`, from the cache where it is there."""
+def _picture_change(run: Run, model: Any, count: int) -> Tensor | None:
+    """`latent.picture_change`, from the cache where it is there; None until it is."""
     fingerprint = runs.fingerprint(run)
     key = f"change 2, {count} of seed {SEED}, {fingerprint}"
+
+    def do(progress: work.Progress) -> Tensor:
+        cached = cache.read(key)  # Another visitor may have had it measured meanwhile.
+        if cached is None:
+            cache.check_writable()
+            progress("Moving each dimension", 0, model.latent_dim)
+            latents = model.sample_latents(count, SEED)
+            cached = {"change": geometry.picture_change(model, latents, progress)}
+            cache.write(key, cached)
+        return cached["change"]
+
     cached = cache.read(key)
-    if cached is None:
-        slot = st.empty()
-        with slot.container():
-            progress = progress_bar()
-        with _measuring:  # Once, also when a whole class opens the page.
-            cached = cache.read(key)
-            if cached is None:
-                latents = model.sample_latents(count, SEED)
-                cached = {"change": geometry.picture_change(model, latents, progress)}
-                cache.write(key, cached)
-        slot.empty()
-    return cached["change"]
+    if cached is not None:
+        return cached["change"]
+    return work.run("dimensions", key, f"What the dimensions of {run.id} carry", do)
 
 
 class Row(NamedTuple):

@@ -4,7 +4,9 @@ import urllib.parse
 
 import streamlit as st
 
-from . import address, components
+from genmodels.ui.widgets.link import link_maker
+
+from . import address
 from .shell import plain
 
 LONGEST_TASK = 300
@@ -55,7 +57,10 @@ def show_task(page: str) -> None:
     """The task of the link that brought the person here, until it is done; and hides controls."""
     if "task" in st.query_params:
         st.session_state["task"] = st.query_params["task"][: LONGEST_TASK + 1]
-    hidden = CONTROLS.get(page, {}).keys() & st.query_params.get("hide", "").split(".")
+    asked = set(filter(None, st.query_params.get("hide", "").split(".")))
+    hidden = CONTROLS.get(page, {}).keys() & asked
+    if asked - hidden:
+        address.refuse("hide")
     if hidden:  # Streamlit gives an element's key to its class.
         # What belongs to a control stands with it in a group of its name.
         rules = ", ".join(f".st-key-{key}, .st-key-{key}_group" for key in sorted(hidden))
@@ -100,7 +105,7 @@ def _compose(page: str, query: dict[str, list[str]]) -> None:
                 "Hide", list(names), format_func=lambda key: names[key], key="lesson-hide"
             )
         # Beside the code: below it a small screen would show the link only after scrolling.
-        link = components.link_maker(
+        link = link_maker(
             lambda task, look: compose(
                 st.context.url or "",
                 query | ({address.LOOK: [look]} if look else {}),

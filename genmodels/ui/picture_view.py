@@ -19,8 +19,10 @@ from genmodels.latents import geometry, inversion, posteriors
 from genmodels.models import losses
 from genmodels.recipes import DATASETS
 from genmodels.runs import Run
+from genmodels.ui.widgets.drawing import drawing
+from genmodels.ui.widgets.player import player
 
-from . import components, endpoints, figures, shared, work
+from . import endpoints, figures, shared, work
 from .shell import PageEnd, plain
 
 DRAW, UPLOAD, TEST = "Draw", "Upload", "Test image"
@@ -30,6 +32,8 @@ FILM = 252
 COMPARED = 500
 """Pictures of each kind that the discriminator judges."""
 NEAREST = 10
+ASKED = "search asked for"
+"""In the session: a search is to begin."""
 LEAST = 3
 """Fewer posterior means span no plane."""
 WITHOUT = "Without it you can still upload a picture."
@@ -72,7 +76,7 @@ def choose_picture(run: Run) -> Chosen:
 
 
 def _draw() -> single_picture.Floats:
-    strokes = components.drawing(
+    strokes = drawing(
         label="Draw a digit", size=single_picture.CANVAS, pen=single_picture.PEN, key="drawing"
     )
     st.caption("Without a mouse, finger or pen: take a test image or upload a picture.")
@@ -104,11 +108,7 @@ def _upload(run: Run) -> single_picture.Floats:
 @st.cache_data(max_entries=32, show_spinner="Preparing the picture")
 def _prepared(content: bytes, shape: tuple[int, int, int], digits: bool) -> single_picture.Floats:
     picture = single_picture.read(content)
-    return (
-        single_picture.like_mnist(single_picture.ink(picture))
-        if digits
-        else single_picture.fitted(picture, shape)
-    )
+    return single_picture.digit(picture) if digits else single_picture.fitted(picture, shape)
 
 
 def _test_image(run: Run) -> Chosen:
@@ -228,12 +228,19 @@ def show_inversion(run: Run, model: Any, chosen: Chosen) -> None:
     columns = st.columns(3, vertical_alignment="bottom")
     steps = columns[0].number_input("Steps", 10, 1000, 200, 10, key="steps", bind="query-params")
     seed = columns[1].number_input("Seed", 0, 2**31 - 1, 0, key="seed", bind="query-params")
-    start = columns[2].button("Search", type="primary", icon=":material/search:", width="stretch")
+    columns[2].button(
+        "Search",
+        type="primary",
+        icon=":material/search:",
+        width="stretch",
+        on_click=_ask_for_search,
+    )
     digest = hashlib.sha256(chosen.image.numpy().tobytes()).hexdigest()
     key = runs.fingerprint(run), digest, seed, steps
-    if start:
+    # Begun here, where the picture is known; forgotten last, so that no other press loses it.
+    if ASKED in st.session_state:
         _search(run, model, chosen.image, Search(key, []))
-        st.rerun()
+        del st.session_state[ASKED]
     with shown:
         _show_search(run, chosen, key)
     st.markdown(
@@ -241,6 +248,10 @@ def show_inversion(run: Run, model: Any, chosen: Chosen) -> None:
         "searched: from random ones, small changes that bring the picture closer, step by step "
         "([Creswell and Bharath 2018](https://arxiv.org/abs/1611.05644))."
     )
+
+
+def _ask_for_search() -> None:
+    st.session_state[ASKED] = True
 
 
 class Search(NamedTuple):
@@ -303,7 +314,7 @@ def _film(run: Run, chosen: Chosen, search: Search) -> None:
     frames = shared.as_pictures(torch.stack([step.image for step in found]))
     left, right = st.columns(2)
     with left:
-        components.player(
+        player(
             sprite=formats.sprite(frames),
             count=len(frames),
             height=frames.shape[1],

@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from . import components
+from genmodels.ui.widgets.tour import tour_invitation
+
+from . import address
 from .shell import page as file_of
 
 STOPS = (
@@ -24,7 +26,7 @@ STOP = "tour"
 def invite() -> None:
     """On the first page: asks who has not been asked before."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        components.tour_invitation(INVITATION)
+        tour_invitation(INVITATION)
         _link("Take the tour", 0)
 
 
@@ -34,6 +36,8 @@ def show(page: str) -> None:
     asked = st.query_params.get(STOP, "")
     if asked in map(str, range(len(STOPS))):
         st.session_state.setdefault(STOP, int(asked))
+    else:
+        address.refuse(STOP)
     if STOP not in st.session_state:
         return
     at = names.index(page) if page in names else st.session_state[STOP]
