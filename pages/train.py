@@ -12,13 +12,15 @@ from genmodels.ui import components, recipe_form, settings_view, shared, trainin
 from genmodels.ui.own_pictures import choose_pictures
 from genmodels.ui.permission import ask_teacher, is_teacher, may_compute, why_not
 from genmodels.ui.shell import plain, sentence
+from genmodels.ui.training_view import CHANGED, SHOWN
 from genmodels.variations import VARIATIONS, Variation
 
 STARTS = "starts"
 """In the session: how many trainings were started. It is part of the keys of the widgets that begin
 anew then: a browser that hears of it late would send their old values again."""
-REFUSED = "refused"
-"""In the session: which button's training was refused, and why."""
+MISSING = (
+    "The training {} isn't here. It may have been deleted, or the link comes from another computer."
+)
 
 
 def start_own() -> None:
@@ -40,26 +42,23 @@ def start_variation(variation: Variation) -> None:
 
 def submit(button: str, name: str, recipe: Recipe, title: str, parent: str | None) -> None:
     """Queues a training and shows it; where it may not be, leaves a word for beside the button."""
-    st.session_state.pop(REFUSED, None)
-    # At once, and wherever on the page one is: what follows may take a while.
-    toast = st.toast("Starting …", icon=":material/hourglass_top:")
-    try:
+
+    def start() -> str:
         # A second press starts this again beside the first, which is stopped at its next toast.
         with training_view.starting:
             run = next((run for run in in_progress() if run.recipe == recipe), None)
             run = run or jobs.submit(
                 name, recipe, title=title, parent=parent, key=visitor.key(), teacher=is_teacher()
             )
-        toast.toast(f"{plain(run.title)} is in the queue.", icon=":material/check:")
-    except GenmodelsError as error:
-        toast.toast("It was not started.", icon=":material/error:")
-        st.session_state[REFUSED] = button, sentence(error)
-        return
-    training_view.follow(run)
-    training_view.places.clear()
-    training_view.forget_parent()
-    st.session_state[STARTS] = starts() + 1
-    st.session_state[numbered("run")] = run.id
+        training_view.follow(run)
+        training_view.places.clear()
+        training_view.forget_parent()
+        shared.forget_missing(SHOWN)
+        st.session_state[STARTS] = starts() + 1
+        st.session_state[numbered("run")] = run.id
+        return f"{plain(run.title)} is in the queue."
+
+    training_view.act(f"start {button}", "Starting …", start)
 
 
 def starts() -> int:
@@ -85,9 +84,7 @@ def start_button(label: str, key: str, recipe: Recipe, reason: str, **options) -
     if not reason and any(run.recipe == recipe for run in begun):
         reason = "This training is in progress. Change a setting, such as the seed, for another."
     st.button(label, key=key, disabled=bool(reason), help=reason or None, **options)
-    button, refusal = st.session_state.get(REFUSED, ("", ""))
-    if f"start {button}" == key:
-        st.error(refusal, icon=":material/error:")
+    training_view.refusal(key)
 
 
 def impossible(name: str, recipe: Recipe) -> str:
@@ -141,6 +138,7 @@ training_view.fill_form()
 found, damaged = shared.gallery()
 own = [run for run in found if not run.shipped]
 ids = [run.id for run in own]
+shared.drop_missing(SHOWN, [*ids, *(run.id for run in damaged)], MISSING)
 components.arrive(starts(), key="arrive-run")
 if own:
     key = numbered("run")
@@ -149,13 +147,23 @@ if own:
     active = [run for run in own if run.status().state in training_view.ACTIVE]
     active.sort(key=lambda run: (not training_view.is_mine(run), run.status().state))
     if key not in st.session_state:
-        asked = st.query_params.get("run")
+        asked = st.query_params.get(SHOWN)
         st.session_state[key] = asked if asked in ids else (active or own)[0].id
+    if st.session_state.pop(CHANGED, False):
+        # Set, so that the browser is told: it would go on showing, and sending, the old title.
+        st.session_state[key] = st.session_state[key]
     names = {run.id: f"{run.title} · {run.id}" for run in own}
-    shown = st.selectbox("Training", ids, format_func=lambda run_id: names[run_id], key=key)
-    st.query_params["run"] = shown  # Bound, the address would hold the title, which may change.
-    training_view.watch(own[ids.index(shown)], why_not())
-    training_view.queue_table()
+    shown = st.selectbox(
+        "Training",
+        ids,
+        format_func=lambda run_id: names[run_id],
+        key=key,
+        on_change=shared.forget_missing,
+        args=(SHOWN,),
+    )
+    st.session_state[SHOWN] = shown
+    st.query_params[SHOWN] = shown  # Bound, the address would hold the title, which may change.
+    training_view.watch(own[ids.index(shown)])
 training_view.damaged_runs(damaged, allowed)
 
 components.arrive(training_view.copies(), key="arrive-form")

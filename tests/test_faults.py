@@ -135,7 +135,7 @@ def readers(run: Run, name: str) -> list[Callable[[], object]]:
 
     def shown() -> None:
         status = run.status()
-        training_words = (jobs.seconds_per_image(run, status), status.losses or {})
+        training_words = (jobs.pace(run), status.losses or {})
         assert str(training_words)
 
     by_file: dict[str, list[Callable[[], object]]] = {

@@ -99,6 +99,62 @@ def test_trainings_wait_in_order_and_one_at_a_time_is_trained():
     assert reopened.parameters == {"encoder": 541_472, "decoder": 538_128}
 
 
+def test_a_run_waits_from_the_moment_it_can_be_seen(monkeypatch):
+    """One without a status counts as done, so that comes first."""
+    seen, write = set(), runs.write_json
+
+    def write_and_look(path, plain, durable=True):
+        write(path, plain, durable)
+        seen.update(state(run) for run in jobs._own_runs() if run.path == path.parent)
+
+    monkeypatch.setattr(runs, "write_json", write_and_look)
+    jobs.submit("vae-mnist", SHORT)
+    assert seen == {"waiting"}
+
+
+def test_a_run_that_a_worker_has_taken_is_in_the_queue_no_more():
+    first, second = (jobs.submit("vae-mnist", LONG) for _ in range(2))
+    with runs.claim(first.path).acquire(blocking=False):
+        (place,) = jobs.places()
+        assert (place.run.id, place.number) == (second.id, 1)
+        assert place.seconds_until_start
+    # Where that cannot be told it waits: one lock spoils no queue.
+    (first.path / "claim").unlink()
+    (first.path / "claim").mkdir()
+    assert [place.run.id for place in jobs.places()] == [first.id, second.id]
+
+
+def test_the_waiting_time_comes_of_what_trainings_took_here(make_run):
+    def trained(run_id: str, seconds: float, **changes) -> None:
+        """Two epochs of 100 images: 0.01 s each, and 5 s from epoch to epoch; a start of 7 s."""
+        run = make_run(run_id, epochs=2, **changes)
+        lines = []
+        for epoch in (1, 2):
+            step = {"epoch": epoch, "images_seen": 100 * epoch}
+            lines.append(step | {"split": "train", "seconds": 100 * seconds})
+            lines.append(step | {"split": "val", "seconds": 3.0, "other_seconds": 2.0})
+        runs.append_metrics(run.path, lines)
+        whole = {"worker": "test", "pid": 2, "seconds": 2 * (100 * seconds + 5) + 7}
+        runs.write_json(run.path / "trainer.json", whole)
+
+    def expected() -> float:
+        """Seconds until the second run of the queue starts."""
+        return jobs.places()[1].seconds_until_start or 0
+
+    few = dataclasses.replace(SHORT, epochs=10, train_limit=500)
+    jobs.submit("vae-mnist", few)
+    jobs.submit("vae-mnist", SHORT)
+    # Nothing was trained here: as what ships was trained, each epoch's end and the start included.
+    ships = jobs.pace(runs.find("vae-mnist"))
+    assert ships and ships.seconds_per_epoch > 0.1
+    shipped = 10 * (500 * ships.seconds_per_image + ships.seconds_per_epoch)
+    assert expected() == pytest.approx(jobs.START_SECONDS + shipped)
+    trained("other-batches", 1.0, batch_size=2)
+    assert expected() == pytest.approx(7 + shipped)
+    trained("mine", 0.01)
+    assert expected() == pytest.approx(7 + 10 * (500 * 0.01 + 5))
+
+
 def test_a_stopped_training_goes_on_where_it_was():
     run = jobs.submit("vae-mnist", LONG)
     with at_work():
@@ -122,6 +178,8 @@ def test_out_of_the_queue_and_back_to_its_end():
     assert not second.path.exists()
     with pytest.raises(jobs.JobError, match="deleted meanwhile"):
         jobs.stop(second)
+    with pytest.raises(jobs.JobError, match="deleted meanwhile"):
+        jobs.retitle(second, "mine")
     with at_work():
         wait(lambda: state(first) == "done")
     with pytest.raises(jobs.JobError, match="nothing to go on with"):

@@ -8,6 +8,7 @@ Whoever starts a training has a key; the run keeps its hash, in the file `owner`
 import contextlib
 import platform
 import shutil
+import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,8 @@ END_SECONDS = 10
 """How long a trainer may take to end once its run says that it was stopped."""
 TRAIN_IMAGES = {"mnist": 60_000, "imagenette": 9469}
 """Known before a data set is opened, to tell how long a training may take."""
+START_SECONDS = 5.0
+"""From a worker's taking a run to its first step, where no run was trained here to the end."""
 
 
 def submit(
@@ -90,9 +93,10 @@ def submit(
                 "versions": {"python": platform.python_version()},
                 "data": None,
             }
+            _draw_ticket(folder, 0, recipe.epochs)  # First: a run without a status counts as done.
             runs.write_json(folder / "recipe.json", info)
             run = runs.open_run(folder)
-            _enqueue(run, epoch=0)
+            _send(run)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -150,7 +154,8 @@ def resume(run: Run, *, key: str = "", teacher: bool = False) -> None:
         with _alone(run.path, run.title):
             (run.path / "stop").unlink(missing_ok=True)
             try:
-                _enqueue(run, before.epoch)
+                _draw_ticket(run.path, before.epoch, run.recipe.epochs)
+                _send(run)
             except BaseException:
                 runs.write_status(run.path, before)
                 raise
@@ -203,6 +208,8 @@ def retitle(run: Run, title: str) -> None:
     title = checked_title(title)
     if not title:
         raise JobError("a title needs at least one letter.")
+    if not run.path.is_dir():
+        raise JobError(f"{run.title} was deleted meanwhile.")
     runs.change_info(run.path, title=title)
 
 
@@ -281,64 +288,102 @@ class Place:
     number: int
     """1 is the next one."""
     seconds_until_start: float | None
-    """By what trainings of the same recipes took; None where one before it is unknown."""
+    """About, by what other trainings took; None where one before it cannot be compared."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast a run was trained, on average of its epochs."""
+
+    run: Run
+    seconds_per_image: float
+    seconds_per_epoch: float
+    """Of what comes between the steps of two epochs: validating, saving and the like."""
 
 
 def places() -> list[Place]:
     """The queue, the next one first, from one look at all runs."""
-    own: list[tuple[Run, Status]] = []
-    pace: dict[str, float] = {}
-    for run in runs.list_runs():
-        if isinstance(run, Damaged):
-            continue
-        status = run.status()
-        if not run.shipped:
-            own.append((run, status))
-        name = run.info["recipe_name"]
-        measured = seconds_per_image(run, status)
-        if name and measured and (name not in pace or not run.shipped):
-            pace[name] = measured
+    found = [run for run in runs.list_runs() if isinstance(run, Run)]
+    paces = [measured for run in found if (measured := pace(run))]
+    own = [(run, run.status()) for run in found if not run.shipped]
+    starts = [seconds for run, status in own if (seconds := start_seconds(run, status))]
+    start = statistics.median(starts) if starts else START_SECONDS
 
     def left(run: Run, status: Status) -> float | None:
         if status.seconds_left is not None:
             return status.seconds_left
-        seconds = pace.get(run.info["recipe_name"] or "")
-        images = run.recipe.train_limit or TRAIN_IMAGES[run.recipe.dataset]
-        if run.recipe.pictures or not seconds:
+        alike = [each for each in paces if each.run.info["recipe_name"] == run.info["recipe_name"]]
+        if run.recipe.pictures or not alike:
             return None
-        return seconds * images * (run.recipe.epochs - status.epoch)
+        like = min(alike, key=lambda each: _unlikeness(each.run, run))
+        images = run.recipe.train_limit or TRAIN_IMAGES[run.recipe.dataset]
+        epoch = images * like.seconds_per_image + like.seconds_per_epoch
+        return start + epoch * (run.recipe.epochs - status.epoch)
 
-    busy = [left(run, status) for run, status in own if status.state == "training"]
+    queue, busy = [], []
+    for run, status in own:
+        if status.state == "waiting" and not _is_starting(run):
+            queue.append((run, status))
+        elif status.state in ("waiting", "training"):
+            busy.append(left(run, status))
     before = sum(seconds or 0 for seconds in busy)
     known = None not in busy
-    found = []
-    queue = [(run, status) for run, status in own if status.state == "waiting"]
     queue.sort(key=lambda pair: (pair[1].ticket or 0, pair[0].id))
+    line = []
     for number, (run, status) in enumerate(queue, 1):
-        found.append(Place(run, number, before / max(1, len(busy)) if known else None))
+        line.append(Place(run, number, before / max(1, len(busy)) if known else None))
         seconds = left(run, status)
         known = known and seconds is not None
         before += seconds or 0
-    return found
+    return line
 
 
-def seconds_per_image(run: Run, status: Status) -> float | None:
-    """Of the last epoch, all that it took included; None when there was none."""
-    images = ((run.info["data"] or {}).get("train") or {}).get("images")
-    last = [line for line in run.metrics() if line["epoch"] == status.epoch]
-    if not images or not last or not status.epoch:
+def pace(run: Run) -> Pace | None:
+    """By what its metrics say; None before the end of the first epoch."""
+    lines = run.metrics()
+    epochs = [line for line in lines if line["split"] == "train"]
+    images = max((line["images_seen"] for line in epochs), default=0)
+    if not images:
         return None
-    return runs.seconds(last) / images
+    steps = sum(line.get("seconds", 0.0) for line in epochs)
+    return Pace(run, steps / images, (runs.seconds(lines) - steps) / len(epochs))
 
 
-def _enqueue(run: Run, epoch: int) -> None:
-    """Draws a ticket for a run that was trained for so many epochs, and sends its name."""
-    from . import delivery  # Redis takes long to import, and pages come before trainings.
+def start_seconds(run: Run, status: Status) -> float | None:
+    """How long a finished run took beside its epochs: torch was loaded, the data were read. None
+    where that was not recorded."""
+    recorded = (trainer(run.path) or {}).get("seconds")
+    if status.state != "done" or not recorded:
+        return None
+    return max(0.0, recorded - runs.seconds(run.metrics()))
 
+
+def _unlikeness(measured: Run, run: Run) -> tuple[bool, bool, int]:
+    """What tells best how fast a run will be is the least: one of its batch size, then one of this
+    machine, then one that differs in few settings."""
+    changes = recipes.differences(measured.recipe, run.recipe)
+    return "batch_size" in changes, measured.shipped, len(changes)
+
+
+def _is_starting(run: Run) -> bool:
+    """Whether a worker has taken a run that still says that it waits."""
+    try:
+        return runs.is_claimed(run.path)
+    except RunError:  # None can take it.
+        return False
+
+
+def _draw_ticket(folder: Path, epoch: int, epochs: int) -> None:
+    """Has a run wait that was trained for so many epochs."""
     last = max((other.status().ticket or 0 for other in waiting()), default=0)
     ticket = min(last + 1, shapes.MOST)
-    status = Status("waiting", epoch=epoch, epochs=run.recipe.epochs, ticket=ticket)
-    runs.write_status(run.path, status)
+    runs.write_status(folder, Status("waiting", epoch=epoch, epochs=epochs, ticket=ticket))
+
+
+def _send(run: Run) -> None:
+    """Sends the name of a run that waits."""
+    from . import delivery  # Redis takes long to import, and pages come before trainings.
+
     delivery.send(run.id)
 
 
