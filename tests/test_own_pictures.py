@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from browser import serving
+from browser import serving, settled
 from PIL import Image
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.testing.v1 import AppTest
@@ -1035,6 +1035,27 @@ def test_a_zip_that_comes_while_a_set_is_made_is_next(app, held_up):
     assert source(app).value.startswith("dogs-")
 
 
+def test_callbacks_that_streamlit_calls_twice_do_their_work_once(app, held_up, monkeypatch):
+    """It does where a run was interrupted before it was over."""
+
+    def twice(callback):
+        def called(*given):
+            callback(*given)
+            callback(*given)
+
+        return called
+
+    for name in ("_take_upload", "_make_in_background"):
+        monkeypatch.setattr(view, name, twice(getattr(view, name)))
+    pressed(uploaded(app, zipped(many(20)).getvalue()), "Make this set")
+    assert not app.exception and not app.error and not app.info
+    held_up.set()
+    worked(app)
+    (made,) = own_pictures.list_sets()
+    assert source(app).value == made.id
+    assert "is ready" in app.success[0].value
+
+
 def test_a_zip_that_takes_anothers_place_says_so(app):
     uploaded(app, zipped(many(20)).getvalue())
     app.file_uploader[0].upload("dogs.zip", zipped(many(30)).getvalue()).run()
@@ -1104,10 +1125,13 @@ def test_whatever_is_pressed_while_a_zip_is_prepared_the_set_is_made(page, tmp_p
         expect(page.get_by_text("dogs.zip is here.")).to_be_visible(timeout=60_000)
         page.get_by_label("Title").fill("while it is prepared")
         page.get_by_label("Title").press("Enter")
-        page.get_by_role("button", name="Start training").click()
+        start = page.get_by_role("button", name="Start training")
+        expect(start).to_be_enabled(timeout=60_000)
+        start.click()
         expect(page.get_by_role("combobox", name="Training")).to_be_visible(timeout=60_000)
         page.get_by_role("link", name="Home").click()
         expect(page).to_have_url(f"{address}/", timeout=60_000)
+        settled(page)
         page.go_back()
         expect(chooser).to_have_value(re.compile("cats-"), timeout=120_000)
         expect(page.get_by_text("dogs: 40 pictures")).to_be_visible(timeout=60_000)

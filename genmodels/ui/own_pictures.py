@@ -166,10 +166,13 @@ def _upload(disabled: bool) -> None:
 
 def _take_upload(key: str) -> None:
     """Begins to look through a zip as soon as it is here, and says what becomes of others."""
-    file = st.session_state.get(key)
-    if file is None or why_not():
-        return
     this = chooser()
+    # Where the page began again before it was drawn, Streamlit calls this again for the same file.
+    if key != this.uploader or why_not():
+        return
+    file = st.session_state.get(key)
+    if file is None:
+        return
     this.uploads += 1
     this.said = None
     st.toast(f"{plain(file.name)} is here.", icon=":material/check:")
@@ -291,12 +294,12 @@ def _offer(found: Found, dataset: str, disabled: bool, busy: bool) -> None:
 
 
 def _make_in_background(found: Found) -> None:
-    if why_not():
+    this, making = chooser(), work.find(MAKE)
+    # Streamlit may call this again, as above.
+    if why_not() or (making and making.key is found):
         return
-    this = chooser()
     # At once, and wherever on the page one is: what follows may take a while.
     st.toast(f"Making a set of {plain(found.look.title)} …", icon=":material/hourglass_top:")
-    making = work.find(MAKE)
     if making and not making.over.is_set():
         this.say("info", "Another set is being made. Make this one when that is ready.")
         return
@@ -304,7 +307,7 @@ def _make_in_background(found: Found) -> None:
         _take(making)
     this.presses += 1
     make = partial(_make, found.look, visitor.key(), is_teacher())
-    work.start(MAKE, f"Preparing {found.look.title}", make, long=True)
+    work.start(MAKE, f"Preparing {found.look.title}", make, key=found, long=True)
     _discard(found)
 
 
