@@ -92,6 +92,21 @@ def drawn(strokes: Any) -> Floats:
     return _floats(picture.reduce(scale))
 
 
+def digit(picture: Image.Image) -> Floats:
+    """The digit in a photo or scan, as MNIST's pictures were made: float32 [1, 28, 28].
+
+    Raises InputError where there is none.
+    """
+    found = ink(picture)
+    if found.max() < FAINT:
+        raise InputError(
+            "no drawing was found in this picture: nothing in it stands out like strokes of a pen. "
+            "Take a photo of one digit, close up, dark on plain paper or light on a board. For "
+            "photographs, choose a model of Imagenette."
+        )
+    return like_mnist(found)
+
+
 def ink(picture: Image.Image) -> Floats:
     """Where a picture has ink, float32 [height, width] in [0, 1]: of bright strokes on dark ground
     or dark ones on bright paper, wherever a desk, a shadow or printed lines are beside them."""
@@ -147,7 +162,7 @@ def like_mnist(grey: Floats) -> Floats:
     the MNIST database's page). Raises InputError where there is no digit.
     """
     if grey.max() < FAINT:
-        raise InputError("there is no ink yet; draw a digit, or bring a picture of one.")
+        raise InputError("the canvas is empty; draw a digit, or upload a photo of one.")
     if (grey > 0.5).mean() > 0.8:
         raise InputError("this is nothing but ink; draw a digit that leaves some ground.")
     rows, columns = (np.flatnonzero((grey > 0.02).any(axis)) for axis in (1, 0))

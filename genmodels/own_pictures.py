@@ -225,18 +225,7 @@ class PictureSet:
     @property
     def warnings(self) -> list[str]:
         """Sentences on what will be missing or wrong with models that learn from it."""
-        told = []
-        if self.copies:
-            told.append(
-                f"{self.copies:,} of the {self.count:,} pictures are copies of others. Copies "
-                "among the held-out pictures make a model look better than it is."
-            )
-        if self.count < MEASURABLE:
-            told.append(
-                f"Models that learn from {self.count} pictures can't be measured: that takes at "
-                f"least {MEASURABLE}."
-            )
-        return told
+        return _warnings(self.count, self.copies)
 
 
 @dataclass(frozen=True)
@@ -248,10 +237,17 @@ class Look:
     """How many pictures each class has."""
     left_out: tuple[LeftOut, ...]
     entries: list[Entry] = field(repr=False)
+    copies: int = 0
+    """Files that are just like an earlier one. The pictures of others may still look the same."""
 
     @property
     def count(self) -> int:
         return len(self.entries)
+
+    @property
+    def warnings(self) -> list[str]:
+        """Those of the set that would be made, as far as they are known."""
+        return _warnings(self.count, self.copies)
 
     def check(self) -> None:
         """Raises DataError where no set can be made of so few."""
@@ -449,7 +445,22 @@ class _Scan:
         self.entries.sort(key=lambda entry: entry.path)
         names = _class_names([entry.path for entry in self.entries], title)
         classes = dict(sorted(Counter(names).items()))
-        return Look(title, classes, _told(self.left), self.entries)
+        return Look(title, classes, _told(self.left), self.entries, self._copies())
+
+    def _copies(self) -> int:
+        """How many files have the content of an earlier one."""
+        sizes = Counter(entry.size for entry in self.entries)
+        alike = [entry for entry in self.entries if sizes[entry.size] > 1]
+        copies, seen = 0, set()
+        for done, entry in enumerate(alike, 1):
+            # What cannot be read is found damaged when a set is made.
+            with contextlib.suppress(Exception), entry.open() as file:
+                content = hashlib.sha256(file.read(PICTURE_BYTES)).digest()
+                copies += content in seen
+                seen.add(content)
+            if done % TOLD_EVERY == 0 or done == len(alike):
+                self.progress("Looking for copies", done, len(alike))
+        return copies
 
 
 def list_sets() -> list[PictureSet]:
@@ -583,12 +594,8 @@ def make(look: Look, progress: Progress | None = None) -> PictureSet:
     from . import data  # noqa: F401
 
     # In the order of the splits, so that nothing need be copied later.
-    order = np.random.default_rng(SPLIT_SEED).permutation(look.count)
-    entries = [look.entries[place] for place in order]
-    pixels = {
-        name: np.empty((len(entries), *dataset.shape), np.uint8)
-        for name, dataset in DATASETS.items()
-    }
+    entries = _shuffled(look)
+    pixels = _room(len(entries))
     left = {found.reason: list(found.names) for found in look.left_out}
     more = {found.reason: found.count for found in look.left_out}
     kept = []
@@ -624,6 +631,48 @@ def make(look: Look, progress: Progress | None = None) -> PictureSet:
     made = PictureSet(set_id, look.title, tuple(classes), len(kept), left_out, copies)
     _write(made, pixels, labels)
     return made
+
+
+def sample(look: Look, count: int, progress: Progress | None = None) -> dict[str, pictures.Images]:
+    """Some pictures that a set made of a look would train on, as training would see them at the
+    shape of each data set: uint8 [n, height, width, channels]. Damaged ones are left out."""
+    from . import data  # noqa: F401  As in `make`.
+
+    progress = progress or (lambda what, done, total: None)
+    entries = _shuffled(look)[round(look.count * HELD_OUT) :][:count]
+    pixels, kept = _room(len(entries)), []
+    for place in range(len(entries)):
+        if not _prepare(pixels, entries, place):
+            kept.append(place)
+        progress("Opening some pictures", place + 1, len(entries))
+    return {name: images[kept].transpose(0, 2, 3, 1) for name, images in pixels.items()}
+
+
+def _shuffled(look: Look) -> list[Entry]:
+    """The held-out pictures come first."""
+    order = np.random.default_rng(SPLIT_SEED).permutation(look.count)
+    return [look.entries[place] for place in order]
+
+
+def _room(count: int) -> dict[str, np.ndarray]:
+    """Room for so many pictures at the shape of each data set, by its name."""
+    return {name: np.empty((count, *dataset.shape), np.uint8) for name, dataset in DATASETS.items()}
+
+
+def _warnings(count: int, copies: int) -> list[str]:
+    told = []
+    if copies:
+        are = "is a copy of another" if copies == 1 else "are copies of others"
+        told.append(
+            f"{copies:,} of the {count:,} pictures {are}. Copies among the held-out pictures "
+            "make a model look better than it is."
+        )
+    if count < MEASURABLE:
+        told.append(
+            f"Models that learn from {count} pictures can't be measured: that takes at least "
+            f"{MEASURABLE}."
+        )
+    return told
 
 
 def _check_enough(title: str, count: int, left_out: tuple[LeftOut, ...]) -> None:

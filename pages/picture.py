@@ -14,11 +14,13 @@ with left:
     run = shared.choose_run()
     model = shared.model_of(run)
     chosen = picture_view.choose_picture(run)
+# By these keys the browser knows what to dim when another picture is on its way.
 if hasattr(model, "encode"):
-    with right:
+    with right, st.container(key="result"):
         found = picture_view.show_reconstruction(run, model, chosen)
-    st.subheader("Its latent", anchor=False)
-    left, right = st.columns(2, gap="large")
+    with st.container(key="result-latent"):
+        st.subheader("Its latent", anchor=False)
+        left, right = st.columns(2, gap="large")
     with left:
         st.markdown(
             "The encoder gives a **posterior**: for each number of the latent a mean and how sure "
@@ -29,8 +31,9 @@ if hasattr(model, "encode"):
     with right:
         picture_view.show_place(run, found.mean, chosen)
 else:
-    with right:
+    with right, st.container(key="result"):
         picture_view.show_inversion(run, model, chosen)
 if hasattr(model, "discriminate"):
-    st.subheader("The discriminator's opinion", anchor=False)
-    picture_view.show_opinion(run, model, chosen)
+    with st.container(key="result-opinion"):
+        st.subheader("The discriminator's opinion", anchor=False)
+        picture_view.show_opinion(run, model, chosen)

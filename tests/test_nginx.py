@@ -290,6 +290,40 @@ def test_a_proxy_may_take_the_beginning_off_paths(page, stripped):
     assert page.traffic.trouble == []
 
 
+def test_a_page_says_that_a_proxy_refuses_large_files(page, tmp_path):
+    from playwright.sync_api import expect
+
+    (port,) = free_ports(1)
+    places = {name: str(tmp_path / name) for name in ("runs", "cache", "data")}
+    content = zipped(many(20)).getvalue()
+    assert len(content) > 2000
+    with serving(tmp_path, folders.REPOSITORY / "app.py", {**places, "training": "open"}) as app:
+        rules = f"""
+            access_log off;
+            client_max_body_size 1k;
+            map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
+            server {{
+                listen 127.0.0.1:{port};
+                location / {{
+                    proxy_pass {app};
+                    proxy_http_version 1.1;
+                    proxy_set_header Host $http_host;
+                    proxy_set_header Upgrade $http_upgrade;
+                    proxy_set_header Connection $connection_upgrade;
+                }}
+            }}
+        """
+        with running(tmp_path, port, rules):
+            open_page(page, f"http://127.0.0.1:{port}/train", "h2")
+            page.get_by_text("Add own pictures").click()
+            zip_file = {"name": "cats.zip", "mimeType": "application/zip", "buffer": content}
+            page.locator("input[type=file]").set_input_files(zip_file)
+            expect(page.locator(".genmodels-refused")).to_contain_text(
+                "cats.zip: The server refuses files of this size."
+            )
+            expect(page.get_by_text("AxiosError")).to_have_count(0)
+
+
 def test_an_exported_site_works_as_debian_serves_it(page, tmp_path, monkeypatch):
     """It names no type for .mjs, nor for what else is not in its list, and the folder lies deep."""
     monkeypatch.setenv("GENMODELS_CACHE", str(tmp_path / "cache"))

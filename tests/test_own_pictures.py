@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from browser import serving
+from browser import serving, settled
 from PIL import Image
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.testing.v1 import AppTest
@@ -862,6 +862,11 @@ def uploaded(app: AppTest, content: bytes, name: str = "cats.zip") -> AppTest:
     return worked(app)
 
 
+def source(app: AppTest):
+    """The box that says what a training learns from."""
+    return next(box for box in app.selectbox if box.label == "Learn from")
+
+
 def test_a_zip_is_uploaded_chosen_shown_and_deleted_on_the_train_page(app, monkeypatch):
     forgotten = []
     remove = MemoryUploadedFileManager.remove_file
@@ -877,18 +882,18 @@ def test_a_zip_is_uploaded_chosen_shown_and_deleted_on_the_train_page(app, monke
     worked(pressed(app, "Make this set"))
     assert not app.error
     (made,) = own_pictures.list_sets()
-    assert app.selectbox(key="pictures").value == made.id
+    assert source(app).value == made.id
     assert app.file_uploader[0].value is None
     assert "is ready" in app.success[0].value
     assert "20 pictures" in [caption.value for caption in app.caption]
     (image,) = app.image
     assert "18 pictures of cats, resized and cropped to 28x28 grey" in str(image.proto)
     app.selectbox(key="recipe").set_value("gan-imagenette").run()
-    assert app.selectbox(key="pictures").value == made.id
+    assert source(app).value == made.id
     assert "cropped to 64x64 RGB" in str(app.image[0].proto)
     pressed(app, "Delete for good")
     assert own_pictures.list_sets() == []
-    assert app.selectbox(key="pictures").value == "Imagenette"
+    assert source(app).value == "Imagenette"
 
 
 def test_the_first_look_shows_classes_and_what_is_left_out_before_a_set_is_made(app):
@@ -924,25 +929,150 @@ def test_zips_that_are_looked_through_have_so_much_room_in_all(app, monkeypatch)
     assert "**dogs**: 20 pictures" in [text.value for text in app.markdown]
 
 
-def test_what_was_left_out_copied_or_too_few_is_said_when_a_set_is_made(app):
+def test_what_is_left_out_copied_or_too_few_is_said_before_a_set_is_made_and_after(app):
     files = many(20) | {"again.png": picture(3), "a.heic": HEIC}
-    worked(pressed(uploaded(app, zipped(files).getvalue()), "Make this set"))
-    warnings = " ".join(warning.value for warning in app.warning)
-    assert "1 of the 21 pictures are copies" in warnings
-    assert "can't be measured: that takes at least 35" in warnings
-    assert app.dataframe[0].value["Names"].tolist() == ["a.heic"]
+    uploaded(app, zipped(files).getvalue())
+    for made in (False, True):
+        if made:
+            worked(pressed(app, "Make this set"))
+        assert len(own_pictures.list_sets()) == made
+        warnings = " ".join(warning.value for warning in app.warning)
+        assert "1 of the 21 pictures is a copy of another" in warnings
+        assert "can't be measured: that takes at least 35" in warnings
+        assert app.dataframe[0].value["Names"].tolist() == ["a.heic"]
+        (image,) = app.image
+        assert "19 pictures of cats, resized and cropped to 28x28 grey" in str(image.proto)
 
 
-def test_what_a_browser_showed_before_a_set_was_chosen_comes_too_late(app, monkeypatch):
+@pytest.mark.parametrize("damaged", [0, 3])
+def test_a_look_shows_the_pictures_that_training_will_see(damaged):
+    files = many(40) | {f"{number:03d}.png": picture(number)[:60] for number in range(damaged)}
+    look = own_pictures.look_through_zip(zipped(files), "cats.zip")
+    told = []
+    shown = own_pictures.sample(look, 24, lambda *progress: told.append(progress))
+    assert told[-1] == ("Opening some pictures", 24, 24)
+    made = own_pictures.make(look)
+    for dataset, images in shown.items():
+        trained = own_pictures.preview(made.id, dataset, 40)
+        if not damaged:
+            assert np.array_equal(images, trained[:24])
+        assert images.shape[1:] == trained.shape[1:]
+        known = {image.tobytes() for image in trained}
+        assert {image.tobytes() for image in images} <= known
+        assert 24 - damaged <= len(images) <= 24
+
+
+def test_only_files_of_the_same_content_are_copies():
+    same = {f"copy/{number}.bmp": picture(0, kind="BMP") for number in range(5)}
+    alike = {f"{number}.bmp": picture(number, kind="BMP") for number in range(20)}
+    assert len({len(content) for content in (*same.values(), *alike.values())}) == 1
+    look = own_pictures.look_through_zip(zipped(alike | same), "cats.zip")
+    assert look.copies == 5
+    assert own_pictures.make(look).copies == 5
+
+
+def test_a_made_set_is_chosen_once_and_its_word_goes_with_it(app):
     worked(pressed(uploaded(app, zipped(many(20)).getvalue()), "Make this set"))
     (made,) = own_pictures.list_sets()
-    app.selectbox(key="pictures").set_value("MNIST").run()
-    assert app.selectbox(key="pictures").value == made.id
-    assert "is ready" in app.success[0].value
-    monkeypatch.setattr(view, "SETTLING_SECONDS", 0)
-    app.selectbox(key="pictures").set_value("MNIST").run()
-    assert app.selectbox(key="pictures").value == "MNIST"
+    assert source(app).value == made.id
+    assert app.query_params["pictures"] == made.id
+    open_page(app, "home")
+    open_page(app, "train")
+    assert source(app).value == made.id
+    source(app).set_value("MNIST").run()
+    assert source(app).value == "MNIST"
     assert not app.success  # It told of the other source.
+    assert "pictures" not in app.query_params
+    app.run()
+    assert source(app).value == "MNIST"
+
+
+def test_a_set_that_is_gone_is_missed(app):
+    made = own_pictures.from_zip(zipped(many(20)), "cats.zip")
+    app.query_params["pictures"] = made.id
+    open_page(app, "train")
+    assert source(app).value == made.id
+    own_pictures.delete(made.id)  # By somebody else.
+    app.run()
+    assert source(app).value == "MNIST"
+    assert f"no picture set {made.id}: it was deleted" in app.warning[0].value.replace("\\", "")
+    app.selectbox(key="recipe").set_value("gan-imagenette").run()
+    assert source(app).value == "Imagenette"
+    assert not app.warning
+
+
+@pytest.fixture
+def held_up(monkeypatch):
+    """Makes the preparing of pictures wait until it is let go; also how many are."""
+    let_go = threading.Event()
+    make = own_pictures.make
+
+    def slow(look, progress):
+        while not let_go.wait(0.01):
+            progress("Waiting", 0, 1)
+        return make(look, progress)
+
+    monkeypatch.setattr(own_pictures, "make", slow)
+    yield let_go
+    let_go.set()
+    for task in list(work._tasks.values()):
+        assert task.over.wait(120)
+
+
+def test_a_zip_that_comes_while_a_set_is_made_is_next(app, held_up):
+    pressed(uploaded(app, zipped(many(20)).getvalue()), "Make this set")
+    app.file_uploader[0].upload("dogs.zip", zipped(many(30)).getvalue()).run()
+    assert not app.exception
+    assert "dogs.zip is next" in app.info[0].value.replace("\\", "")
+    assert "dogs.zip is here." in app.toast[-1].value.replace("\\", "")
+    held_up.set()
+    worked(worked(app))
+    (cats,) = own_pictures.list_sets()
+    assert source(app).value == cats.id
+    assert "**dogs**: 30 pictures" in [text.value for text in app.markdown]
+    worked(pressed(app, "Make this set"))
+    assert {found.title for found in own_pictures.list_sets()} == {"cats", "dogs"}
+    assert source(app).value.startswith("dogs-")
+
+
+def test_callbacks_that_streamlit_calls_twice_do_their_work_once(app, held_up, monkeypatch):
+    """It does where a run was interrupted before it was over."""
+
+    def twice(callback):
+        def called(*given):
+            callback(*given)
+            callback(*given)
+
+        return called
+
+    for name in ("_take_upload", "_make_in_background"):
+        monkeypatch.setattr(view, name, twice(getattr(view, name)))
+    pressed(uploaded(app, zipped(many(20)).getvalue()), "Make this set")
+    assert not app.exception and not app.error and not app.info
+    held_up.set()
+    worked(app)
+    (made,) = own_pictures.list_sets()
+    assert source(app).value == made.id
+    assert "is ready" in app.success[0].value
+
+
+def test_a_zip_that_takes_anothers_place_says_so(app):
+    uploaded(app, zipped(many(20)).getvalue())
+    app.file_uploader[0].upload("dogs.zip", zipped(many(30)).getvalue()).run()
+    worked(app)
+    assert "dogs.zip takes the place of cats.zip" in app.info[0].value.replace("\\", "")
+    assert "**dogs**: 30 pictures" in [text.value for text in app.markdown]
+    pressed(app, "Discard")
+    assert not app.info
+
+
+def test_a_press_on_an_offer_that_was_just_replaced_makes_that_set_and_leaves_the_other(app):
+    uploaded(app, zipped(many(20)).getvalue())
+    app.file_uploader[0].upload("dogs.zip", zipped(many(30)).getvalue())
+    pressed(app, "Make this set")  # With the upload, as a busy server hears of both at once.
+    worked(worked(app))
+    assert [found.title for found in own_pictures.list_sets()] == ["cats"]
+    assert "**dogs**: 30 pictures" in [text.value for text in app.markdown]
 
 
 def test_preparing_goes_on_and_stops_when_asked(app, monkeypatch):
@@ -954,8 +1084,9 @@ def test_preparing_goes_on_and_stops_when_asked(app, monkeypatch):
         assert go_on.wait(120)
         return prepare(*arguments)
 
+    uploaded(app, zipped(many(40)).getvalue())
     monkeypatch.setattr(own_pictures, "_prepare", slow)
-    pressed(uploaded(app, zipped(many(40)).getvalue()), "Make this set")
+    pressed(app, "Make this set")
     assert began.wait(120)
     open_page(app, "home")
     open_page(app, "train")
@@ -967,33 +1098,49 @@ def test_preparing_goes_on_and_stops_when_asked(app, monkeypatch):
     assert own_pictures.list_sets() == []
     worked(pressed(uploaded(app, zipped(many(40)).getvalue()), "Make this set"))
     (made,) = own_pictures.list_sets()
-    assert app.selectbox(key="pictures").value == made.id
+    assert source(app).value == made.id
 
 
 def test_whatever_is_pressed_while_a_zip_is_prepared_the_set_is_made(page, tmp_path, runs_folder):
     from playwright.sync_api import expect
 
     large = {f"{number}.png": picture(number, (1200, 900)) for number in range(60)}
-    (tmp_path / "cats.zip").write_bytes(zipped(large).getvalue())
+    (tmp_path / "cats.zip").write_bytes(zipped(large | {"again.png": large["0.png"]}).getvalue())
+    (tmp_path / "dogs.zip").write_bytes(zipped(many(40)).getvalue())
     places = {name: str(tmp_path / name) for name in ("runs", "data", "cache")}
     with serving(
         tmp_path, folders.REPOSITORY / "app.py", {**places, "training": "open"}
     ) as address:
         page.goto(f"{address}/train")
         chooser = page.get_by_role("combobox", name="Learn from")
+        shown = page.get_by_text("As the training sees them: 28x28 grey")
         page.get_by_text("Add own pictures").click()
-        page.locator("input[type=file]").set_input_files(tmp_path / "cats.zip")
-        page.get_by_role("button", name="Make this set").click(timeout=60_000)
+        uploader = page.locator("input[type=file]")
+        uploader.set_input_files(tmp_path / "cats.zip")
+        expect(page.get_by_text("1 of the 61 pictures is a copy")).to_be_visible(timeout=60_000)
+        expect(shown).to_be_visible()
+        page.get_by_role("button", name="Make this set").click()
+        expect(page.get_by_text("Making a set of cats …")).to_be_visible(timeout=60_000)
+        uploader.set_input_files(tmp_path / "dogs.zip")  # While the making begins.
+        expect(page.get_by_text("dogs.zip is here.")).to_be_visible(timeout=60_000)
         page.get_by_label("Title").fill("while it is prepared")
         page.get_by_label("Title").press("Enter")
-        page.get_by_role("button", name="Start training").click()
+        start = page.get_by_role("button", name="Start training")
+        expect(start).to_be_enabled(timeout=60_000)
+        start.click()
         expect(page.get_by_role("combobox", name="Training")).to_be_visible(timeout=60_000)
         page.get_by_role("link", name="Home").click()
-        expect(page.get_by_role("heading", name="Train", exact=True)).to_be_hidden()
+        expect(page).to_have_url(f"{address}/", timeout=60_000)
+        settled(page)
         page.go_back()
-        shown = page.get_by_text("As the training sees them: 28x28 grey")
-        expect(shown).to_be_visible(timeout=120_000)
-        expect(chooser).to_have_value(re.compile("cats-"))
+        expect(chooser).to_have_value(re.compile("cats-"), timeout=120_000)
+        expect(page.get_by_text("dogs: 40 pictures")).to_be_visible(timeout=60_000)
+        expect(shown).to_have_count(2)  # Of what is offered and of what is chosen.
+        # What comes of a press is where it was pressed.
+        page.get_by_role("button", name="Make this set").click()
+        expect(chooser).to_have_value(re.compile("dogs-"), timeout=120_000)
+        expect(page.get_by_text(re.compile(r"^dogs-\w+ is ready\.$"))).to_be_in_viewport()
+        expect(shown).to_have_count(1)
         page.reload()  # The browser forgets a set that was deleted.
         delete = page.get_by_text("Delete these pictures")
         expect(delete).to_be_visible()
@@ -1005,6 +1152,7 @@ def test_whatever_is_pressed_while_a_zip_is_prepared_the_set_is_made(page, tmp_p
         expect(page.get_by_text("is deleted.")).to_be_visible()
         expect(chooser).to_have_value("MNIST")
         assert page.traffic.trouble == []
+    assert [found.title for found in own_pictures.list_sets()] == ["cats"]
     assert [
         json.loads(path.read_text())["title"] for path in runs_folder.glob("*/recipe.json")
     ] == ["while it is prepared"]
@@ -1013,7 +1161,7 @@ def test_whatever_is_pressed_while_a_zip_is_prepared_the_set_is_made(page, tmp_p
 def test_a_bad_zip_is_refused_in_place_on_the_train_page(app, runs_folder):
     uploaded(app, b"no zip")
     assert "is no zip file" in app.error[0].value.replace("\\", "")
-    assert app.selectbox(key="pictures").value == "MNIST"
+    assert source(app).value == "MNIST"
     assert everything_in(runs_folder) == []
     assert any(button.label == "Start training" for button in app.button)
 

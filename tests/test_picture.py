@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 import struct
 import zlib
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from browser import open_page, serving
+from browser import open_page, serving, settled
 from conftest import write_mnist
 from PIL import Image, ImageDraw, ImageFilter
 from streamlit.testing.v1 import AppTest
@@ -19,7 +20,7 @@ from test_pages import wait_for_work
 import genmodels
 from genmodels import data, figures, folders, inputs, inversion, latent, objectives, runs, weights
 from genmodels.inputs import InputError
-from genmodels.ui import navigation, shell, work
+from genmodels.ui import navigation, picture_view, shell, work
 
 SEVEN = [[[0.3, 0.2], [0.7, 0.2], [0.45, 0.8]]]
 
@@ -185,6 +186,19 @@ def test_an_empty_sheet_or_board_has_no_ink(shade, grain):
     light = shade * np.linspace(0.7, 1, 800)[None]
     noisy = (light + np.random.default_rng(0).normal(0, grain, (600, 800))).clip(0, 1)
     assert inputs.ink(Image.fromarray((noisy * 255).astype(np.uint8))).max() == 0
+
+
+def test_a_photo_without_a_drawing_is_told_from_an_empty_canvas():
+    light = (
+        np.linspace(0.6, 1, 400)[None, :, None] * np.array([90, 160, 240]) * np.ones((300, 1, 1))
+    )
+    sky = Image.fromarray(light.astype(np.uint8))
+    with pytest.raises(InputError, match=r"no drawing was found.*Take a photo of one digit"):
+        inputs.digit(sky)
+    with pytest.raises(InputError, match="the canvas is empty"):
+        inputs.like_mnist(inputs.drawn([[[1.5, 1.5]]]))
+    digit = Image.fromarray((255 * (1 - inputs.drawn(SEVEN))).astype(np.uint8))
+    assert np.array_equal(inputs.digit(digit), inputs.like_mnist(inputs.ink(digit)))
 
 
 def bomb(width: int, height: int) -> bytes:
@@ -492,3 +506,97 @@ def test_one_draws_undoes_and_clears_with_mouse_and_keyboard(page, tmp_path):
         page.wait_for_selector("text=strokes []")
         assert not bright(0.5, 0.3)
         assert not page.traffic.trouble
+
+
+def test_an_upload_is_seen_at_once_and_a_refused_one_says_why(page, tmp_path):
+    from playwright.sync_api import expect
+
+    sevens = [png(Image.new("RGB", (280, 280), "white"))]
+    for turn in (0, 90):
+        ink = Image.fromarray((255 * (1 - inputs.drawn(SEVEN))).astype(np.uint8))
+        sevens.append(png(ink.rotate(turn)))
+    empty, first, second = [
+        {"name": f"{number}.png", "mimeType": "image/png", "buffer": content}
+        for number, content in enumerate(sevens)
+    ]
+    large = {"name": "large.bmp", "mimeType": "image/bmp", "buffer": bytes(21 * inputs.MB)}
+    places = {name: str(tmp_path / name) for name in ("runs", "data", "cache")}
+    with serving(tmp_path, folders.REPOSITORY / "app.py", places) as address:
+        open_page(
+            page, f"{address}/picture?model=vae-mnist&source=Upload", "[data-testid=stFileUploader]"
+        )
+        uploader, root = page.locator("input[type=file]"), page.locator("html")
+        result = page.locator(".st-key-result > *").first
+        error = page.get_by_text("Mean squared error")
+        refused = page.locator(".genmodels-refused")
+        uploader.set_input_files(first)
+        expect(error).to_be_visible(timeout=60_000)
+        expect(root).not_to_have_attribute("data-upload", re.compile(""))
+        shown = error.inner_text()
+        # The result before is dimmed at once: the upload is held up until it was looked at.
+        waiting = []
+        page.route("**/_stcore/upload_file/**", lambda route: waiting.append(route))  # noqa: PLW0108
+        settled(page)
+        uploader.set_input_files(second)
+        expect(result).to_have_css("opacity", "0.25")
+        words = "result => getComputedStyle(result.parentNode, '::before').content"
+        assert "Working on your new picture" in result.evaluate(words)
+        while not waiting:
+            page.wait_for_timeout(50)
+        waiting.pop().continue_()
+        expect(error).not_to_have_text(shown, timeout=60_000)
+        expect(root).not_to_have_attribute("data-upload", re.compile(""))
+        expect(result).to_have_css("opacity", "1")
+        assert page.traffic.trouble == []
+
+        # A line that breaks, a server in between, the app's own refusal.
+        answers = {
+            "The connection broke during the upload": lambda route: route.abort(),
+            "The server refuses files of this size": lambda route: route.fulfill(
+                status=413, content_type="text/html", body="<h1>413</h1>"
+            ),
+            "This file has 300 MB, and 20 MB are": lambda route: route.fulfill(
+                status=413, content_type="text/plain", body="This file has 300 MB, and 20 MB are."
+            ),
+            "refused the upload (status 502)": lambda route: route.fulfill(status=502, body=""),
+        }
+        for sentence, answer in answers.items():
+            page.unroute("**/_stcore/upload_file/**")
+            page.route("**/_stcore/upload_file/**", answer)
+            uploader.set_input_files(first)
+            expect(refused).to_contain_text(sentence)
+            expect(refused).to_contain_text("1.png: ")
+            expect(page.get_by_text("AxiosError")).to_have_count(0)
+            expect(root).not_to_have_attribute("data-upload", re.compile(""))
+            page.get_by_role("button", name="Remove 1.png").click()
+            expect(refused).to_have_count(0)
+        page.unroute("**/_stcore/upload_file/**")
+        uploader.set_input_files(large)
+        expect(refused).to_have_text("large.bmp: File must be 20.0MB or smaller.")
+        expect(root).not_to_have_attribute("data-upload", re.compile(""))
+        page.get_by_role("button", name="Remove large.bmp").click()
+        uploader.set_input_files(empty)
+        expect(page.get_by_text("No drawing was found in this picture")).to_be_visible()
+
+
+def test_a_press_on_search_is_kept_when_the_page_begins_again_before_it_comes_so_far(
+    app, monkeypatch
+):
+    app.session_state["drawing strokes"] = SEVEN
+    visit(app, model="gan-mnist", steps="20")
+
+    def interrupted(*_):
+        raise shell.PageEnd
+
+    before = list(work._tasks.values())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(picture_view, "show_inversion", interrupted)
+        next(button for button in app.button if button.label == "Search").click().run()
+    assert list(work._tasks.values()) == before
+    app.run()
+    wait_for_work(app)
+    assert "Mean squared error" in texts(app)
+    (task,) = [task for task in work._tasks.values() if task not in before]
+    app.run()
+    assert work._tasks[task.owner, "inversion"] is task

@@ -1,4 +1,4 @@
-// Runs in the page before Streamlit: the browser's history, and what a translator changes.
+// Runs in the page before Streamlit: the browser's history, what a translator changes, and uploads.
 
 // One entry of the history for each page: Streamlit makes one for each parameter that its server
 // writes. Where the page is about to change, its parameters come before its path does: those are
@@ -72,4 +72,91 @@
       if (there?.isConnected) there.replaceWith(this); // to be translated again
     },
   });
+}
+
+// From the choice of a file until the page has been drawn with it, what is shown of the file before
+// is dimmed. And where a file is refused, the reason stands below the field: Streamlit shows it only
+// to a mouse that points at the file, and of a server's refusal nothing but a number.
+{
+  const STYLE = `
+    [class*=st-key-result] { position: relative; }
+    [data-upload=sending] [class*=st-key-result] > *, [data-upload=working] [class*=st-key-result] [data-stale=true] {
+      opacity: 0.25 !important; transition: none !important;
+    }
+    [data-upload] .st-key-result::before {
+      content: "Working on your new picture …"; position: absolute; z-index: 1; inset: 4rem 0 auto;
+      text-align: center; font-weight: 600;
+    }
+    .genmodels-refused {
+      margin: 0.5rem 0 0; padding: 0.75rem 1rem; border-radius: 0.5rem; background: rgb(255 75 75 / 0.12);
+    }`;
+  const UPLOADER = "[data-testid=stFileUploader]";
+  const root = document.documentElement;
+  let arrived = false; // the file, at the server
+  let refusal = ""; // of the server, the last one
+
+  addEventListener("DOMContentLoaded", () => {
+    document.head.append(Object.assign(document.createElement("style"), { textContent: STYLE }));
+  });
+  for (const kind of ["change", "drop"]) {
+    addEventListener(kind, ({ target, dataTransfer }) => {
+      if (!target.closest?.(UPLOADER) || !(dataTransfer ?? target).files?.length) return;
+      [root.dataset.upload, arrived] = ["sending", false];
+    }, true);
+  }
+
+  const { open } = XMLHttpRequest.prototype;
+  XMLHttpRequest.prototype.open = function (method, url, ...more) {
+    if (method === "PUT" && String(url).includes("/_stcore/upload_file/")) {
+      const note = () => { [arrived, refusal] = [true, whyRefused(this)]; };
+      for (const kind of ["load", "error"]) this.addEventListener(kind, note);
+    }
+    return open.call(this, method, url, ...more);
+  };
+
+  function whyRefused(request) {
+    const { status } = request;
+    if (status === 0) {
+      return "The connection broke during the upload. Try again. If it happens again, try a smaller file: " +
+        "some servers cut off files that are too large.";
+    }
+    const own = request.getResponseHeader("Content-Type")?.startsWith("text/plain");
+    if ([413, 503].includes(status) && own) return request.responseText;
+    if (status === 413) {
+      return "The server refuses files of this size. Make the file smaller, or ask whoever runs the server " +
+        "to raise its limit for uploads.";
+    }
+    return `The server refused the upload (status ${status}). Reload the page and try again.`;
+  }
+
+  new MutationObserver((changes) => {
+    for (const { addedNodes } of changes) if (refusal) addedNodes.forEach(putInWords);
+    if (changes.some(({ target }) => target.closest?.(UPLOADER))) sayRefusals();
+    const state = document.querySelector("[data-testid=stApp]")?.dataset.testScriptState;
+    if (root.dataset.upload === "sending" && arrived && state === "rerunRequested") root.dataset.upload = "working";
+    if (root.dataset.upload === "working" && state === "notRunning") delete root.dataset.upload;
+  }).observe(document, { childList: true, subtree: true, attributeFilter: ["data-test-script-state"] });
+
+  /** Puts the server's last refusal in the place of what Streamlit says of it. */
+  function putInWords(node) {
+    const texts = document.createTreeWalker(node, NodeFilter.SHOW_TEXT);
+    for (let text = texts.currentNode; text; text = texts.nextNode()) {
+      if (text.nodeValue?.startsWith("AxiosError")) text.nodeValue = refusal;
+    }
+  }
+
+  function sayRefusals() {
+    for (const uploader of document.querySelectorAll(UPLOADER)) {
+      const words = [...uploader.querySelectorAll("[data-testid=stFileChip] [role=alert]")].map((alert) => {
+        const name = alert.parentNode.querySelector("[data-testid=stFileChipName]").title;
+        return `${name}: ${alert.textContent.replace(/^Error: /, "")}`;
+      });
+      let place = uploader.querySelector(".genmodels-refused");
+      if (words.length) delete root.dataset.upload;
+      if ((place?.textContent ?? "") === words.join(" ")) continue;
+      if (!place) uploader.append(place = Object.assign(document.createElement("p"), { className: "genmodels-refused" }));
+      if (words.length) place.textContent = words.join(" ");
+      else place.remove();
+    }
+  }
 }

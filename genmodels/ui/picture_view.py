@@ -37,6 +37,8 @@ FILM = 252
 COMPARED = 500
 """Pictures of each kind that the discriminator judges."""
 NEAREST = 10
+ASKED = "search asked for"
+"""In the session: a search is to begin."""
 LEAST = 3
 """Fewer posterior means span no plane."""
 WITHOUT = "Without it you can still upload a picture."
@@ -112,7 +114,7 @@ def _upload(run: Run) -> inputs.Floats:
 @st.cache_data(max_entries=32, show_spinner="Preparing the picture")
 def _prepared(content: bytes, shape: tuple[int, int, int], digits: bool) -> inputs.Floats:
     picture = inputs.read(content)
-    return inputs.like_mnist(inputs.ink(picture)) if digits else inputs.fitted(picture, shape)
+    return inputs.digit(picture) if digits else inputs.fitted(picture, shape)
 
 
 def _test_image(run: Run) -> Chosen:
@@ -232,12 +234,19 @@ def show_inversion(run: Run, model: Any, chosen: Chosen) -> None:
     columns = st.columns(3, vertical_alignment="bottom")
     steps = columns[0].number_input("Steps", 10, 1000, 200, 10, key="steps", bind="query-params")
     seed = columns[1].number_input("Seed", 0, 2**31 - 1, 0, key="seed", bind="query-params")
-    start = columns[2].button("Search", type="primary", icon=":material/search:", width="stretch")
+    columns[2].button(
+        "Search",
+        type="primary",
+        icon=":material/search:",
+        width="stretch",
+        on_click=_ask_for_search,
+    )
     digest = hashlib.sha256(chosen.image.numpy().tobytes()).hexdigest()
     key = weights.fingerprint(run), digest, seed, steps
-    if start:
+    # Begun here, where the picture is known; forgotten last, so that no other press loses it.
+    if ASKED in st.session_state:
         _search(run, model, chosen.image, Search(key, []))
-        st.rerun()
+        del st.session_state[ASKED]
     with shown:
         _show_search(run, chosen, key)
     st.markdown(
@@ -245,6 +254,10 @@ def show_inversion(run: Run, model: Any, chosen: Chosen) -> None:
         "searched: from random ones, small changes that bring the picture closer, step by step "
         "([Creswell and Bharath 2018](https://arxiv.org/abs/1611.05644))."
     )
+
+
+def _ask_for_search() -> None:
+    st.session_state[ASKED] = True
 
 
 class Search(NamedTuple):

@@ -9,7 +9,7 @@ import streamlit as st
 
 from .. import recipes
 from ..recipes import DATASETS, Recipe
-from .own_pictures import KEY as PICTURES
+from . import own_pictures
 from .shell import plain
 
 FIRST = ("epochs", "batch_size", "train_limit", "learning_rate")
@@ -59,8 +59,8 @@ def chosen(name: str) -> Recipe:
         field: st.session_state.get(_key(name, field), getattr(recipe, field))
         for field in recipes.field_types(type(recipe))
     }
-    shown = st.session_state.get(PICTURES)
-    values["pictures"] = None if shown == DATASETS[recipe.dataset].title else shown
+    shown = own_pictures.chosen()
+    values["pictures"] = None if shown in own_pictures.TITLES else shown
     return dataclasses.replace(recipe, **values)
 
 
@@ -72,7 +72,7 @@ def fill(name: str, recipe: Recipe) -> None:
         st.session_state[_key(name, field)] = float(value) if kind is float else value
     # One widget for all recipes, which names the data set where none is chosen.
     own = recipes.named(name).dataset
-    st.session_state[PICTURES] = recipe.pictures or DATASETS[own].title
+    own_pictures.chooser().choose(recipe.pictures or DATASETS[own].title)
 
 
 def _key(name: str, field: str) -> str:
