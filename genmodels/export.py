@@ -227,9 +227,9 @@ def _as_files(plain: Any, folder: Path, place: str, version: str, name: str = ""
 def _write_shared(chosen: Sequence[Run], work: Path) -> None:
     for name in COMPONENTS:
         (work / f"{name}.js").write_text(components.script(name), "utf-8")
-    parts = [components.FOLDER / name for name in ("shared.js", "decoder.js", "latents.js")]
+    parts = [components.FOLDER / name for name in ("widget.js", "decoder.js", "latents.js")]
     _join(work / "site.js", *parts, SITE / "site.js")
-    styles = [components.FOLDER / f"{name}.css" for name in ("shared", *COMPONENTS)]
+    styles = [components.FOLDER / f"{name}.css" for name in ("widget", *COMPONENTS)]
     _join(work / "site.css", *styles, SITE / "site.css")
     shutil.copy(components.FOLDER.parent / "icon.png", work)
     (work / PLOTLY).write_bytes(_compressed(routes.PLOTLY))

@@ -3,7 +3,7 @@ of pictures to choose from, a canvas to draw on, the numbers of a latent as slid
 pictures under the pointer, learning curves with the samples of each moment below them, lessons,
 and a GAN and a VAE that learn points in the browser.
 
-Each is a component of `st.components.v2`; its JavaScript and CSS are in components/.
+Each is a component of `st.components.v2`; its JavaScript and CSS are in widgets/.
 """
 
 import json
@@ -21,7 +21,7 @@ from .. import pictures
 from ..figures import CLASS_COLOURS
 from . import routes
 
-FOLDER = Path(__file__).with_suffix("")
+FOLDER = Path(__file__).with_name("widgets")
 
 
 class CurvesRun(TypedDict):
@@ -110,17 +110,17 @@ PARTS = {
     "link": [],
     "playground": ["network.js", "distributions.js", "learners.js", "scenes.js"],
 }
-"""Of each component, what its script is made of beside shared.js and its own file."""
+"""Of each component, what its script is made of beside widget.js and its own file."""
 
 
 def script(name: str) -> str:
     """A component's JavaScript: a module whose default export shows it."""
-    return _source("shared.js", *PARTS[name], f"{name}.js")
+    return _source("widget.js", *PARTS[name], f"{name}.js")
 
 
 def style(name: str) -> str:
     """A component's CSS."""
-    return _source("shared.css", f"{name}.css")
+    return _source("widget.css", f"{name}.css")
 
 
 def _source(*names: str) -> str:
@@ -532,7 +532,7 @@ def playground(settings: Playground, key: str) -> None:
 def lesson(*, family: str, step: str, data: dict[str, Any], key: str) -> None:
     """A step of a lesson: a figure to move by hand, and its formula with the numbers of the moment.
 
-    `step` is a name in STEPS of components/lesson_vae.js or lesson_gan.js, where it says what
+    `step` is a name in STEPS of widgets/lesson_vae.js or lesson_gan.js, where it says what
     `data` it takes. The server hears nothing.
 
         lesson(family="gan", step="losses", data={}, key="lesson-losses")

@@ -37,7 +37,7 @@ FULL_LENGTH = "X-Full-Length"
 
 
 class Decoder(TypedDict):
-    """What `openDecoder` of components/decoder.js takes.
+    """What `openDecoder` of widgets/decoder.js takes.
 
     `runtime` is the folder of onnxruntime-web, `wasm` its large file, `model` that of
     `onnx_export`; these two may be gzip files.

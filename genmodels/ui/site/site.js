@@ -1,5 +1,5 @@
 // A run's page without a server behind it. The components are the app's; this hands on to one what
-// is chosen on another. It is put behind shared.js, decoder.js and latents.js.
+// is chosen on another. It is put behind widget.js, decoder.js and latents.js.
 
 import showCurves from "./curves.js";
 import showGrid from "./grid.js";
