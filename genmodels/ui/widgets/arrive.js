@@ -1,5 +1,7 @@
 // Brings what stands below this place into view when its token changes.
 
+import { el, show } from "./widget.js";
+
 export default (component) => show(component, buildArrival);
 
 function buildArrival(place) {

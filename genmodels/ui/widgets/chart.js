@@ -1,5 +1,8 @@
 // The Plotly chart above the samples: loading it, its theme, and a cursor that follows the slider.
 
+import { dragSideways } from "./controls.js";
+import { el } from "./widget.js";
+
 const HEIGHT = 380;
 const CONFIG = {
   displaylogo: false,
@@ -10,19 +13,22 @@ const CONFIG = {
   showLink: false,
 };
 
+/** @type {Promise<any> | undefined} plotly.js */
+let loading;
+
 /** plotly.js puts itself into `window`; once per page, and again only after it failed. */
 function loadPlotly(url) {
-  window.genmodelsPlotly ??= new Promise((resolve, reject) => {
+  loading ??= new Promise((resolve, reject) => {
     const script = el("script", { src: url });
     script.onload = () => resolve(window.Plotly);
     script.onerror = () => {
-      window.genmodelsPlotly = undefined;
+      loading = undefined;
       script.remove();
       reject(new Error(url));
     };
     document.head.append(script);
   });
-  return window.genmodelsPlotly;
+  return loading;
 }
 
 /** What a figure leaves open follows Streamlit's theme. */
@@ -59,7 +65,7 @@ const PRINTED = {
 };
 
 /** A chart in `node`; `picked` hears the epoch at which somebody clicked or dragged. */
-function epochChart(node, picked) {
+export function epochChart(node, picked) {
   let plotly = null;
   let epoch = NaN;
   let waiting = null; // what to draw once the chart is to be seen
@@ -131,7 +137,7 @@ function epochChart(node, picked) {
     // While the zoom or the pan button is pressed, dragging does that.
     starts: (event) =>
       node._fullLayout?.dragmode === false &&
-      !event.target.closest(".modebar, .legend") &&
+      !/** @type {Element} */ (event.target).closest(".modebar, .legend") &&
       epochAt(event) !== null,
     seek(event) {
       const epoch = epochAt(event);

@@ -1,5 +1,10 @@
 // Learning curves, and under them what each run drew at the moment under the slider.
 
+import { epochChart } from "./chart.js";
+import { playButton, stepSlider } from "./controls.js";
+import { inWords, pictureLoader, sampleCard, stopAt } from "./samples.js";
+import { crispWidth, el, keepLook, readLook, show } from "./widget.js";
+
 const GAP = 16;
 const WIDEST = 448;
 const NEAR = 24; // pictures around the slider that are loaded before somebody goes there

@@ -9,16 +9,30 @@
 // sentence): what the server sends serves then.
 
 /**
+ * The same as `Decoder` of decoder.py.
+ *
+ * @typedef {{
+ *   runtime: string, wasm: string, model: string,
+ *   latentDim: number, channels: number, height: number, width: number,
+ * }} Options
+ *
+ * @typedef {ReturnType<typeof openDecoder>} Decoder
+ */
+
+/** @type {Map<string, ReturnType<typeof startDecoder> & { handles: number }>} by model */
+const decoders = new Map();
+
+/**
  * A handle on the decoder of `model`: handles of one page share a worker, which ends with the last
  * of them. In each channel of a handle the newest request counts: `decode` gives null, uncomputed,
  * for one that was overtaken, closed or failed. A large request holds up what comes after it.
+ *
+ * @param {Options} options
  */
-function openDecoder(options) {
-  // On the window, because each component is a module of its own.
-  const shared = (window.genmodelsDecoders ??= new Map());
+export function openDecoder(options) {
   const { model } = options;
-  if (!shared.has(model)) shared.set(model, { ...startDecoder(options), handles: 0 });
-  const decoder = shared.get(model);
+  if (!decoders.has(model)) decoders.set(model, { ...startDecoder(options), handles: 0 });
+  const decoder = decoders.get(model);
   decoder.handles += 1;
   const handle = {};
   const listeners = new Set();
@@ -29,13 +43,21 @@ function openDecoder(options) {
     get loaded() { return decoder.progress.loaded; },
     get total() { return decoder.progress.total; },
     get failure() { return decoder.progress.failure; },
-    /** Calls `listener` after each change of the above; gives what ends that. */
+    /**
+     * Calls `listener` after each change of the above; gives what ends that.
+     *
+     * @param {() => void} listener
+     */
     onChange(listener) {
       listeners.add(listener);
       decoder.listeners.add(listener);
       return () => decoder.listeners.delete(listener);
     },
-    /** `latents` are n times latentDim numbers, a Float32Array best. */
+    /**
+     * @param {ArrayLike<number>} latents n times latentDim numbers
+     * @param {string} channel
+     * @returns {Promise<ImageData[] | null>}
+     */
     decode(latents, channel) {
       return closed ? Promise.resolve(null) : decoder.ask(handle, channel, latents);
     },
@@ -47,16 +69,18 @@ function openDecoder(options) {
       decoder.handles -= 1;
       if (decoder.handles) return;
       decoder.end();
-      shared.delete(model);
+      decoders.delete(model);
     },
   };
 }
 
+/** @param {Options} options */
 function startDecoder({ runtime, wasm, model, latentDim, channels, height, width }) {
   const progress = { state: "loading", loaded: 0, total: 0, failure: "" };
   const listeners = new Set();
   let waiting = []; // In order, at most one of each channel; the worker gets the next when free.
   let running = null;
+  /** @type {Worker | null} */
   let worker = null;
 
   function change(news) {
@@ -197,7 +221,7 @@ function decoderWorker() {
     }
     for (let index = 3; index < pixels.length; index += 4) pixels[index] = 255;
     images.dispose();
-    postMessage({ pixels }, [pixels.buffer]);
+    /** @type {any} */ (globalThis).postMessage({ pixels }, [pixels.buffer]);
   }
 
   onmessage = ({ data }) => {
@@ -210,8 +234,13 @@ function decoderWorker() {
   };
 }
 
-/** Says in `node` what a person should know of a decoder: how far it is, or that it failed. */
-function tellDecoder(node, decoder) {
+/**
+ * Says in `node` what a person should know of a decoder: how far it is, or that it failed.
+ *
+ * @param {HTMLElement} node
+ * @param {Decoder | null} decoder
+ */
+export function tellDecoder(node, decoder) {
   const { state, loaded, total, failure } = decoder ?? {};
   const part = total ? ` ${Math.round((100 * loaded) / total)} %` : "";
   node.textContent = {

@@ -1,7 +1,9 @@
 // Points of the plane to learn from, all within 3 of the middle, and random numbers from a seed.
 
+import { average } from "./formulas.js";
+
 /** Uniform numbers from 0 to 1, the same for the same seed (mulberry32). */
-function uniform(seed) {
+export function uniform(seed) {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
@@ -12,11 +14,11 @@ function uniform(seed) {
 }
 
 /** One number from N(0, 1) (Box and Muller 1958). */
-const normal = (random) => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+export const normal = (random) => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
 
-const normals = (count, random) => Float64Array.from({ length: count }, () => normal(random));
+export const normals = (count, random) => Float64Array.from({ length: count }, () => normal(random));
 
-const BLUR = 0.1; // the standard deviation of a mode, and of what lies about a line
+export const BLUR = 0.1; // the standard deviation of a mode, and of what lies about a line
 
 const RING = Array.from({ length: 8 }, (_, index) => {
   const angle = (index * Math.PI) / 4;
@@ -27,7 +29,7 @@ const GRID = Array.from({ length: 9 }, (_, index) => [2 * (index % 3) - 2, 2 * M
 const any = (modes) => (random) => modes[Math.floor(random() * modes.length)];
 
 // Each has the places to which BLUR is added, and its modes where it has some.
-const DISTRIBUTIONS = {
+export const DISTRIBUTIONS = {
   ring: { place: any(RING), modes: RING },
   grid: { place: any(GRID), modes: GRID },
   one: { place: () => [1, 1], modes: [[1, 1]] },
@@ -57,7 +59,7 @@ const DISTRIBUTIONS = {
 };
 
 /** `count` points of a distribution, row after row. */
-function pointsOf({ place }, count, random) {
+export function pointsOf({ place }, count, random) {
   const points = Array.from({ length: count }, () => place(random).map((part) => part + BLUR * normal(random)));
   return Float64Array.from(points.flat());
 }
@@ -76,10 +78,10 @@ function distances(points, others) {
   return nearest;
 }
 
-const shareNear = (points, others) => average(distances(points, others).map((distance) => Number(distance < NEAR)));
+export const shareNear = (points, others) => average(distances(points, others).map((distance) => Number(distance < NEAR)));
 
 /** How many modes have a quarter or more of their share of the points within NEAR. */
-function covered(modes, points) {
+export function covered(modes, points) {
   const least = points.length / 2 / modes.length / 4;
   return modes.filter(
     (mode) => distances(points, mode).filter((distance) => distance < NEAR).length >= least,

@@ -1,5 +1,7 @@
 // A canvas to draw on with a mouse, a finger or a pen. Its strokes go to the server.
 
+import { el, show } from "./widget.js";
+
 const REPORT = 400; // milliseconds after a stroke, so that a digit of two is read once
 const NEAR = 0.004; // points closer than this tell nothing new
 
@@ -34,10 +36,10 @@ function buildDrawing(place) {
     for (const points of strokes) {
       const places = points.map((point) => point.map((part) => part * data.size));
       paper.beginPath();
-      for (const place of places) paper.lineTo(...place);
+      for (const [x, y] of places) paper.lineTo(x, y);
       paper.stroke();
       paper.beginPath(); // a line of no length is not drawn
-      paper.arc(...places[0], data.pen / 2, 0, 2 * Math.PI);
+      paper.arc(places[0][0], places[0][1], data.pen / 2, 0, 2 * Math.PI);
       paper.fill();
     }
     undo.disabled = clear.disabled = !strokes.length;
@@ -80,7 +82,7 @@ function buildDrawing(place) {
     (passed.length ? passed : [event]).forEach(extend);
     draw();
   });
-  for (const name of ["pointerup", "pointercancel"]) {
+  for (const name of /** @type {const} */ (["pointerup", "pointercancel"])) {
     canvas.addEventListener(name, (event) => {
       if (event.pointerId !== pen) return;
       pen = null;

@@ -1,5 +1,7 @@
 // Pictures to pick one from: a listbox whose options are windows onto one sprite.
 
+import { crispWidth, el, rendering, show } from "./widget.js";
+
 const GAP = 4;
 const SMALLEST = 40; // pixels that a finger can hit
 
@@ -16,7 +18,7 @@ function buildGrid(place) {
   let selected = null;
   let columns = 1;
   let sheet = ""; // address of the sprite
-  const tiles = () => [...list.children];
+  const tiles = () => /** @type {HTMLElement[]} */ ([...list.children]);
 
   /** Few pictures in one row, many as a square, and never smaller than a finger. */
   function layOut() {
@@ -64,16 +66,16 @@ function buildGrid(place) {
   }
 
   function mark() {
-    const focused = tiles().indexOf(list.getRootNode().activeElement);
+    const focused = tiles().indexOf(/** @type {any} */ (list.getRootNode()).activeElement);
     const stop = focused >= 0 ? focused : Math.min(selected ?? 0, data.count - 1);
     tiles().forEach((tile, index) => {
-      tile.setAttribute("aria-selected", index === selected);
+      tile.setAttribute("aria-selected", String(index === selected));
       tile.tabIndex = index === stop ? 0 : -1;
     });
   }
 
   list.addEventListener("click", (event) => {
-    const index = tiles().indexOf(event.target);
+    const index = tiles().indexOf(/** @type {HTMLElement} */ (event.target));
     if (index < 0 || index === selected) return;
     selected = index;
     mark();
@@ -81,7 +83,7 @@ function buildGrid(place) {
   });
 
   list.addEventListener("keydown", (event) => {
-    const index = tiles().indexOf(event.target);
+    const index = tiles().indexOf(/** @type {HTMLElement} */ (event.target));
     const last = data.count - 1;
     const goal = {
       ArrowLeft: index - 1, ArrowRight: index + 1,

@@ -1,13 +1,25 @@
 // A GAN and a VAE that learn points of the plane: what they do in a step, and how far they are.
 
+import { covered, normals, shareNear, uniform } from "./distributions.js";
+import { average, sigmoid } from "./formulas.js";
+import {
+  discriminatorStep,
+  generatorStep,
+  klTerms,
+  network,
+  outputOf,
+  pushes,
+  split,
+  vaeStep,
+} from "./network.js";
+
 const BATCH = 64;
-const SHOWN = 200;
+export const SHOWN = 200;
 const HIDDEN = [32, 32];
 const SAID = 2; // digits behind the point
 
-const number = (value) => value.toFixed(SAID).replace("-", "−");
+export const number = (value) => value.toFixed(SAID).replace("-", "−");
 const percent = (value) => `${Math.round(100 * value)} %`;
-const mean = (values) => (values.length ? average(values) : NaN);
 
 /** Points drawn at random, with repetition. */
 function batch(points, random) {
@@ -30,7 +42,7 @@ function likeness(made, real, modes) {
   return facts;
 }
 
-function ganLearner(seed) {
+export function ganLearner(seed) {
   const random = uniform(seed);
   const gan = { generator: network([2, ...HIDDEN, 2], random), discriminator: network([2, ...HIDDEN, 1], random) };
   const latents = normals(2 * SHOWN, random); // always the same: one can follow a point
@@ -78,7 +90,7 @@ function ganLearner(seed) {
   return learner;
 }
 
-function vaeLearner(seed, count) {
+export function vaeLearner(seed, count) {
   const random = uniform(seed);
   const vae = {
     encoder: network([2, ...HIDDEN, 2 * count], random), decoder: network([count, ...HIDDEN, 2], random),

@@ -1,14 +1,17 @@
 // One step of a lesson: a figure whose parts are moved by hand, and its formula with the numbers of
-// the moment. Everything happens in the browser. STEPS are in the files of the families.
+// the moment. Everything happens in the browser. The steps are in the files of the families.
 
-export default (component) => show(component, buildLesson);
+import { el, keepLook, readLook, rendering, show } from "./widget.js";
+
+/** Shows the step of `steps` that the data name. */
+export const lesson = (steps) => (component) => show(component, (place) => buildLesson(place, steps));
 
 // What can be moved in the step that was built last: choices, then handles. `read` gives numbers
 // that `write` takes.
 let choices = [];
 let grips = [];
 
-function buildLesson(place) {
+function buildLesson(place, steps) {
   const root = el("div", { class: "genmodels-root genmodels-lesson" });
   place.append(root);
   let step = null;
@@ -17,7 +20,7 @@ function buildLesson(place) {
     update({ data }) {
       if (step) return; // each step is a component of its own
       [choices, grips] = [[], []];
-      step = STEPS[data.step](data);
+      step = steps[data.step](data);
       root.append(...step.nodes);
       step.paint();
       const parts = [...choices, ...grips];
@@ -47,11 +50,11 @@ function restore(name, parts) {
   if (numbers.flat().every(Number.isFinite)) parts.forEach(({ write }, at) => write(...numbers[at]));
 }
 
-const fixed = (value, digits = 2) => {
+export const fixed = (value, digits = 2) => {
   const text = Math.abs(value).toFixed(digits);
   return value < 0 && Number(text) ? `−${text}` : text;
 };
-const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+export const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
 // Formulas
 
@@ -70,7 +73,7 @@ function math(text) {
  * terms their numbers; those that changed light up, and so does in the figure what has the name of
  * the term that is pointed at or focused.
  */
-function formula(words, parts) {
+export function formula(words, parts) {
   const note = el("p", { class: "genmodels-explained", "aria-hidden": "true" });
   const row = el("div", { class: "genmodels-formula", translate: "no", role: "group", "aria-label": `Formula: ${words}` });
   const terms = new Map();
@@ -118,7 +121,7 @@ function formula(words, parts) {
 
 // Figures
 
-function svg(tag, attributes = {}, ...children) {
+export function svg(tag, attributes = {}, ...children) {
   const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
   node.append(...children);
@@ -132,7 +135,7 @@ const LEAP = 10; // steps of Page Up and Page Down
  * A figure from x[0] to x[1] and y[0] to y[1]. `draw(pen)` says what is to be seen, and is called
  * for each painting; handles stay. `ticks` are numbers of the x axis, or [number, text].
  */
-function figure({ x, y, draw, title = "", ticks = [], height = 280, square = false, moved }) {
+export function figure({ x, y, draw, title = "", ticks = [], height = 280, square = false, moved }) {
   const shapes = svg("g", { "aria-hidden": "true" });
   const handholds = svg("g");
   const node = svg("svg", { class: `genmodels-figure${square ? " genmodels-square" : ""}`, role: "group" }, shapes, handholds);
@@ -281,7 +284,7 @@ function figure({ x, y, draw, title = "", ticks = [], height = 280, square = fal
 // Small parts
 
 /** Buttons of which one is pressed; `choose(index)` is told. */
-function choice(label, texts, choose) {
+export function choice(label, texts, choose) {
   const buttons = texts.map((text, at) => {
     const button = el("button", { type: "button", class: "genmodels-button", "aria-pressed": at === 0 }, ...[text].flat());
     button.addEventListener("click", () => {
@@ -297,18 +300,18 @@ function choice(label, texts, choose) {
   return el("div", { class: "genmodels-picks", role: "group", "aria-label": label }, ...buttons);
 }
 
-function press(text, hear) {
+export function press(text, hear) {
   const button = el("button", { type: "button", class: "genmodels-button" }, text);
   button.addEventListener("click", hear);
   return button;
 }
 
 /** A figure with a title above it. */
-const panel = (title, ...nodes) =>
+export const panel = (title, ...nodes) =>
   el("div", { class: "genmodels-panel" }, el("p", { class: "genmodels-title" }, title), ...nodes);
 
 /** What is moved, and beside it the formula and what it means now. */
-const sides = (figures, words) =>
+export const sides = (figures, words) =>
   el(
     "div",
     { class: "genmodels-sides" },
@@ -317,16 +320,16 @@ const sides = (figures, words) =>
   );
 
 /** What should be in sight while something is moved: on a telephone it stands above all others. */
-const first = (style, ...nodes) => el("div", { class: `genmodels-first ${style}` }, ...nodes);
+export const first = (style, ...nodes) => el("div", { class: `genmodels-first ${style}` }, ...nodes);
 
 /** What is only looked at: on a telephone it comes last. */
-function later(node) {
+export function later(node) {
   node.classList.add("genmodels-later");
   return node;
 }
 
 /** A sentence about the moment; it is read aloud when it changes, once the hand rests. */
-function telling() {
+export function telling() {
   const node = el("p", { class: "genmodels-telling" });
   const live = el("p", { class: "genmodels-live", "aria-live": "polite" });
   let waiting = 0;
@@ -343,7 +346,7 @@ function telling() {
 }
 
 /** Numbers as bars, `most` as long as there is room: [title, [[value, style, term], …], words]. */
-function bars(rows, most, style = "") {
+export function bars(rows, most, style = "") {
   const lines = rows.map(([title, parts, words]) => {
     const track = el("div", { class: "genmodels-track", "aria-hidden": "true" });
     for (const [value, style, term] of parts) {

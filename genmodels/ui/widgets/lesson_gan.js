@@ -1,11 +1,40 @@
 // The four steps of the GAN.
 
+import {
+  bestLogit,
+  covarianceOf,
+  frechetParts,
+  gameValue,
+  generatorLosses,
+  logMixture,
+  logNormal,
+  normal,
+  sigmoid,
+} from "./formulas.js";
+import {
+  bars,
+  choice,
+  clamp,
+  figure,
+  fixed,
+  formula,
+  lesson,
+  panel,
+  press,
+  sides,
+  telling,
+} from "./lesson.js";
+import { el } from "./widget.js";
+
 const STEPS = {};
+
+export default lesson(STEPS);
 
 /** Densities as logarithms: what is real, what is generated. */
 const bump = ({ mean, deviation }) => (x) => logNormal(x, mean, deviation);
 const density = (log) => (x) => Math.exp(log(x));
-const WIDE = [-12, 12]; // beyond it no bump has any mass
+/** @type {[number, number]} beyond it no bump has any mass */
+const WIDE = [-12, 12];
 
 /** Handles of a bell: its top, and its side. */
 function bell(chart, shape, style, name, { means, deviations, scale = 1, term = "" }) {
@@ -339,6 +368,7 @@ STEPS.frechet = (data) => {
 
   function paint() {
     views.forEach((view, at) => { view.hidden = plane !== (at === 1); });
+    /** @type {(shape: typeof one) => [number[], number[]]} */
     const flat = ({ mean, deviation }) => [[mean, 0], [deviation ** 2, 0, 0]];
     const parts = plane
       ? frechetParts(fixedOne.mean, fixedOne.covariance, moved.mean, covariance())

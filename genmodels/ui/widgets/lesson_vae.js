@@ -1,6 +1,28 @@
 // The five steps of the VAE.
 
+import { openDecoder, tellDecoder } from "./decoder.js";
+import { klParts, normal, reparametrised, squaredError } from "./formulas.js";
+import {
+  bars,
+  choice,
+  clamp,
+  figure,
+  first,
+  fixed,
+  formula,
+  later,
+  lesson,
+  panel,
+  press,
+  sides,
+  svg,
+  telling,
+} from "./lesson.js";
+import { el } from "./widget.js";
+
 const STEPS = {};
+
+export default lesson(STEPS);
 
 /**
  * Pictures of places of a plane: a tile at once, and the very place when the browser decodes.
@@ -196,6 +218,7 @@ STEPS.elbo = (data) => {
     bells.describe(`Bells over one number of z: the prior with mean 0 and deviation 1, the posterior with mean ${fixed(mean)} and deviation ${fixed(deviation)}.`);
     bells.paint();
   }
+  /** @type {HTMLElement[]} */
   const words = [law.node, ...told.nodes];
   if (data.models.length) {
     const most = Math.max(...data.models.map(({ loss }) => loss));
@@ -296,6 +319,7 @@ STEPS.trick = () => {
     x: [0, 10], y: [0, 6], height: 300, moved: paint,
     draw(pen) {
       const { z, loss, slope, toMean, toDeviation } = reparametrised(mean, deviation, epsilon, goal);
+      /** @type {(from: number[], to: number[], dy: number, text: string, style: string, cut?: boolean) => void} */
       const arrow = (from, to, dy, text, style, cut) => {
         const [dx, ddy] = [to[0] - from[0], to[1] - from[1]];
         const length = Math.hypot(dx * 0.7, ddy);
@@ -315,6 +339,7 @@ STEPS.trick = () => {
       arrow(places.loss, places.z, -0.2, fixed(slope), "back");
       arrow(places.z, places.mu, -0.26, direct ? "" : fixed(toMean), "back", direct);
       arrow(places.z, places.sigma, -0.26, direct ? "" : fixed(toDeviation), "back", direct);
+      /** @type {(name: string, place: number[], text: string, value: string, style: string) => void} */
       const node = (name, [px, py], text, value, style) => {
         pen.dot(px, py, `${style} genmodels-node`, name, 25);
         pen.text(px, py, text, "on-ink", "middle", -2);

@@ -1,6 +1,8 @@
 // A task for the class, and the link with it. The server, which draws the link as a QR code, hears of
 // the task while it is typed, and where the handles of the page stand.
 
+import { el, readLook, show } from "./widget.js";
+
 const BREAK = 300; // milliseconds without a key
 
 export default (component) => show(component, buildLink);

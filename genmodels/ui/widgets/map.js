@@ -2,6 +2,11 @@
 // in the browser already: moving the pointer only draws. Where the model's decoder is in the
 // browser too, it decodes the very place under the pointer, and sliders lead beyond the plane.
 
+import { stepSlider } from "./controls.js";
+import { openDecoder, tellDecoder } from "./decoder.js";
+import { onPlane } from "./latents.js";
+import { el, rendering, show } from "./widget.js";
+
 const NEAR = { mouse: 8, pen: 12, touch: 16 }; // pixels from which a point is meant
 const BEYOND = 20; // steps of a slider beyond the plane, to either side
 const STEPS = 40; // of the arrow keys across the map
@@ -70,10 +75,14 @@ function buildMap(place) {
   const across = (x) => ((x - data.area[0]) / data.area[2]) * side();
   const down = (y) => side() - ((y - data.area[1]) / data.area[2]) * side();
 
+  /**
+   * @param {string} text
+   * @param {(button: HTMLElement) => void} hear
+   */
   function toggle(text, hear = paint) {
     const button = el("button", { type: "button", class: "genmodels-button", "aria-pressed": "true" }, text);
     button.addEventListener("click", () => {
-      button.setAttribute("aria-pressed", !isOn(button));
+      button.setAttribute("aria-pressed", String(!isOn(button)));
       hear(button);
     });
     return button;

@@ -2,10 +2,27 @@
 // VAE. A batch is a Float64Array, row after row. A network's parameters are one Float64Array: layer
 // after layer its weights [out, in] and then its biases, as torch has them.
 
+import { average, sigmoid, softplus } from "./formulas.js";
+
+/**
+ * @typedef {{
+ *   sizes: number[], weights: Float64Array, gradient: Float64Array,
+ *   mean: Float64Array, square: Float64Array, steps: number,
+ * }} Network
+ * @typedef {{ generator: Network, discriminator: Network }} Gan
+ * @typedef {{ encoder: Network, decoder: Network }} Vae
+ */
+
 const SLOPE = 0.2; // of a leaky ReLU below 0, as in DCGAN
 
-/** Fully connected layers of these sizes, leaky ReLU between them; its moments are Adam's. */
-function network(sizes, random) {
+/**
+ * Fully connected layers of these sizes, leaky ReLU between them; its moments are Adam's.
+ *
+ * @param {number[]} sizes
+ * @param {() => number} random
+ * @returns {Network}
+ */
+export function network(sizes, random) {
   const weights = [];
   for (let layer = 1; layer < sizes.length; layer++) {
     const [inputs, outputs] = [sizes[layer - 1], sizes[layer]];
@@ -19,8 +36,14 @@ function network(sizes, random) {
   };
 }
 
-/** What every layer gives for a batch, the input first and the output last. */
-function forward({ sizes, weights }, input) {
+/**
+ * What every layer gives for a batch, the input first and the output last.
+ *
+ * @param {Network} net
+ * @param {Float64Array} input
+ * @returns {Float64Array[]}
+ */
+export function forward({ sizes, weights }, input) {
   const count = input.length / sizes[0];
   const layers = [input];
   let start = 0;
@@ -43,8 +66,15 @@ function forward({ sizes, weights }, input) {
   return layers;
 }
 
-/** Adds to the network's gradient, from that of the outputs of `layers`; returns the inputs'. */
-function backward({ sizes, weights, gradient }, layers, ofOutput) {
+/**
+ * Adds to the network's gradient, from that of the outputs of `layers`; returns the inputs'.
+ *
+ * @param {Network} net
+ * @param {Float64Array[]} layers
+ * @param {Float64Array} ofOutput
+ * @returns {Float64Array}
+ */
+export function backward({ sizes, weights, gradient }, layers, ofOutput) {
   let [above, end] = [ofOutput, weights.length];
   for (let layer = sizes.length - 1; layer > 0; layer--) {
     const [inputs, outputs] = [sizes[layer - 1], sizes[layer]];
@@ -70,7 +100,13 @@ function backward({ sizes, weights, gradient }, layers, ofOutput) {
   return above;
 }
 
-/** One step of Adam (Kingma and Ba 2015, algorithm 1) along the gradient, which it empties. */
+/**
+ * One step of Adam (Kingma and Ba 2015, algorithm 1) along the gradient, which it empties.
+ *
+ * @param {Network} net
+ * @param {number} rate
+ * @param {number[]} betas
+ */
 function adam(net, rate, [first, second]) {
   net.steps += 1;
   const [ofMean, ofSquare] = [1 - first ** net.steps, 1 - second ** net.steps];
@@ -84,24 +120,34 @@ function adam(net, rate, [first, second]) {
   net.gradient.fill(0);
 }
 
-const softplus = (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
-const sigmoid = (x) => 1 / (1 + Math.exp(-x));
-const average = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
-const outputOf = (net, input) => forward(net, input).at(-1);
+/** @type {(net: Network, input: Float64Array) => Float64Array} */
+export const outputOf = (net, input) => forward(net, input).at(-1);
 
 // A GAN: its discriminator gives a logit, whose sigmoid is D(x).
 
 const GAN_BETAS = [0.5, 0.999]; // Radford et al. 2016
 
-/** How G's loss changes with each logit: -log D, or log(1 - D), which saturates, in nats. */
+/**
+ * How G's loss changes with each logit: -log D, or log(1 - D), which saturates, in nats.
+ *
+ * @param {Float64Array} logits
+ * @param {boolean} saturating
+ */
 function generatorLoss(logits, saturating) {
   return saturating
     ? { loss: -average(logits.map(softplus)), slopes: logits.map((logit) => -sigmoid(logit)) }
     : { loss: average(logits.map((logit) => softplus(-logit))), slopes: logits.map((logit) => -sigmoid(-logit)) };
 }
 
-/** D learns to tell real points from G's. Returns its loss before, -E log D(x) - E log(1 - D(G(z))). */
-function discriminatorStep({ generator, discriminator }, real, latents, rate) {
+/**
+ * D learns to tell real points from G's. Returns its loss before, -E log D(x) - E log(1 - D(G(z))).
+ *
+ * @param {Gan} gan
+ * @param {Float64Array} real
+ * @param {Float64Array} latents
+ * @param {number} rate
+ */
+export function discriminatorStep({ generator, discriminator }, real, latents, rate) {
   const fake = outputOf(generator, latents);
   const ofReal = forward(discriminator, real);
   const ofFake = forward(discriminator, fake);
@@ -112,8 +158,15 @@ function discriminatorStep({ generator, discriminator }, real, latents, rate) {
   return average(realLogits.map((logit) => softplus(-logit))) + average(fakeLogits.map(softplus));
 }
 
-/** G learns to please D, which stands still. Returns its loss before. */
-function generatorStep({ generator, discriminator }, latents, rate, saturating) {
+/**
+ * G learns to please D, which stands still. Returns its loss before.
+ *
+ * @param {Gan} gan
+ * @param {Float64Array} latents
+ * @param {number} rate
+ * @param {boolean} saturating
+ */
+export function generatorStep({ generator, discriminator }, latents, rate, saturating) {
   const made = forward(generator, latents);
   const judged = forward(discriminator, made.at(-1));
   const { loss, slopes } = generatorLoss(judged.at(-1), saturating);
@@ -124,8 +177,14 @@ function generatorStep({ generator, discriminator }, latents, rate, saturating) 
   return loss;
 }
 
-/** Where each point would go to please D: minus the gradient of its own part of G's loss. */
-function pushes(discriminator, points, saturating) {
+/**
+ * Where each point would go to please D: minus the gradient of its own part of G's loss.
+ *
+ * @param {Network} discriminator
+ * @param {Float64Array} points
+ * @param {boolean} saturating
+ */
+export function pushes(discriminator, points, saturating) {
   const judged = forward(discriminator, points);
   const { slopes } = generatorLoss(judged.at(-1), saturating);
   const ofPoints = backward(discriminator, judged, slopes);
@@ -137,8 +196,14 @@ function pushes(discriminator, points, saturating) {
 
 const VAE_BETAS = [0.9, 0.999]; // Kingma and Ba 2015
 
-/** The posterior of each point: means and log variances [n, d]. */
-function split(encoded, latents) {
+/**
+ * The posterior of each point: means and log variances [n, d].
+ *
+ * @param {Float64Array} encoded
+ * @param {number} latents
+ * @returns {[Float64Array, Float64Array]}
+ */
+export function split(encoded, latents) {
   const pick = (from) => Float64Array.from(
     { length: encoded.length / 2 },
     (_, index) => encoded[Math.floor(index / latents) * 2 * latents + from + (index % latents)],
@@ -146,11 +211,21 @@ function split(encoded, latents) {
   return [pick(0), pick(latents)];
 }
 
-/** KL(N(mean, variance) || N(0, 1)) of each number, in nats (Kingma and Welling 2014, appendix B). */
-const klTerms = (means, logVariances) =>
+/**
+ * KL(N(mean, variance) || N(0, 1)) of each number, in nats (Kingma and Welling 2014, appendix B).
+ *
+ * @type {(means: Float64Array, logVariances: Float64Array) => Float64Array}
+ */
+export const klTerms = (means, logVariances) =>
   means.map((mean, index) => (mean ** 2 + Math.exp(logVariances[index]) - 1 - logVariances[index]) / 2);
 
-/** -log N(x; decoded, variance) in nats, averaged over points of two numbers. */
+/**
+ * -log N(x; decoded, variance) in nats, averaged over points of two numbers.
+ *
+ * @param {Float64Array} points
+ * @param {Float64Array} decoded
+ * @param {number} variance
+ */
 function reconstructionLoss(points, decoded, variance) {
   const squares = points.map((value, index) => (value - decoded[index]) ** 2);
   return average(squares) / variance + Math.log(2 * Math.PI * variance);
@@ -159,8 +234,13 @@ function reconstructionLoss(points, decoded, variance) {
 /**
  * One step of encoder and decoder on reconstruction + `klWeight` KL, `noise` [n, d] from N(0, 1)
  * being that of the posteriors. Returns both terms before, per point in nats.
+ *
+ * @param {Vae} vae
+ * @param {Float64Array} points
+ * @param {Float64Array} noise
+ * @param {{ rate: number, variance: number, klWeight: number }} settings
  */
-function vaeStep({ encoder, decoder }, points, noise, { rate, variance, klWeight }) {
+export function vaeStep({ encoder, decoder }, points, noise, { rate, variance, klWeight }) {
   const count = points.length / 2;
   const latents = decoder.sizes[0];
   const encoded = forward(encoder, points);

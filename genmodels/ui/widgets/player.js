@@ -1,6 +1,11 @@
 // Frames as a film. Everything is in the browser already: moving the handle only draws. Where the
 // model's decoder is in the browser too, it decodes the very place under the handle.
 
+import { dragSideways, playButton, stepSlider } from "./controls.js";
+import { openDecoder, tellDecoder } from "./decoder.js";
+import { along } from "./latents.js";
+import { el, keepLook, readLook, rendering, show } from "./widget.js";
+
 const PASS = 3000; // milliseconds from start to end at 1×
 const FASTEST = 50;
 const SPEEDS = [0.5, 1, 2];
@@ -22,11 +27,11 @@ function buildPlayer(place) {
   );
   const speed = el("select", { class: "genmodels-select", "aria-label": "Speed" });
   speed.append(...SPEEDS.map((factor) => el("option", { value: factor }, `${factor}×`)));
-  speed.value = 1;
+  speed.value = "1";
   const play = playButton({
     advance,
     pause: () => Math.max(FASTEST, PASS / (data.count - 1)) / Number(speed.value),
-    stopped: report,
+    stopped: keep,
   });
   const root = el(
     "div",
@@ -40,11 +45,9 @@ function buildPlayer(place) {
   );
   place.append(root);
 
-  let component = null;
   let data = { count: 0 };
   let shown = null; // the sprite that is decoded, which may still be the one before
   let direction = 1; // forth, or -1: back
-  let reporting = 0;
   let decoder = null;
   let steps = 0; // of the slider, from start to end
 
@@ -65,6 +68,7 @@ function buildPlayer(place) {
     window.dispatchEvent(new CustomEvent("genmodels-seek", { detail }));
   }
 
+  /** @param {any} event */
   function hear({ detail }) {
     if (detail.group !== data.group || detail.from === root) return;
     play.stop();
@@ -86,7 +90,7 @@ function buildPlayer(place) {
     const left = (frame % data.columns) * width;
     const top = Math.floor(frame / data.columns) * height;
     canvas.getContext("2d").drawImage(shown.bitmap, left, top, width, height, 0, 0, width, height);
-    canvas.dataset.place = position();
+    canvas.dataset.place = String(position());
   }
 
   function resize() {
@@ -100,7 +104,7 @@ function buildPlayer(place) {
     if (!frames || !data.count) return;
     resize();
     canvas.getContext("2d").putImageData(frames[0], 0, 0);
-    canvas.dataset.place = part;
+    canvas.dataset.place = String(part);
   }
 
   function openWay() {
@@ -125,11 +129,8 @@ function buildPlayer(place) {
     return swings || position() < 1 - NONE;
   }
 
-  function report() {
+  function keep() {
     keepLook(position().toFixed(3));
-    if (!data.report) return;
-    clearTimeout(reporting); // a held arrow key releases many times a second
-    reporting = setTimeout(() => component.setStateValue("position", position()), 150);
   }
 
   async function load(sprite) {
@@ -149,7 +150,7 @@ function buildPlayer(place) {
     tell();
   });
   window.addEventListener("genmodels-seek", hear);
-  slider.input.addEventListener("change", report);
+  slider.input.addEventListener("change", keep);
   slider.input.addEventListener("keydown", (event) => {
     // By frames, however fine the slider is.
     const sign = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[event.key];
@@ -158,10 +159,10 @@ function buildPlayer(place) {
     play.stop();
     seek(position() + sign / (data.count - 1));
     tell();
-    report();
+    keep();
   });
   bounce.addEventListener("click", () => {
-    bounce.setAttribute("aria-pressed", bounce.getAttribute("aria-pressed") !== "true");
+    bounce.setAttribute("aria-pressed", String(bounce.getAttribute("aria-pressed") !== "true"));
   });
 
   const stopDragging = dragSideways(canvas, {
@@ -171,7 +172,7 @@ function buildPlayer(place) {
       seek((event.clientX - box.left) / box.width);
       tell();
     },
-    done: report,
+    done: keep,
   });
 
   function update(next) {
@@ -179,7 +180,6 @@ function buildPlayer(place) {
     const kept = data.count ? position() : look && Number(look) >= 0 ? Number(look) : next.data.start;
     const changed = next.data.sprite !== data.sprite;
     const reopened = next.data.decoder?.model !== data.decoder?.model;
-    component = next;
     data = next.data;
     root.style.maxWidth = `${data.display_width}px`;
     canvas.style.aspectRatio = `${data.width} / ${data.height}`;
@@ -197,7 +197,6 @@ function buildPlayer(place) {
     play.stop();
     stopDragging();
     window.removeEventListener("genmodels-seek", hear);
-    clearTimeout(reporting);
     data = { count: 0 };
     decoder?.close();
     shown?.bitmap.close();

@@ -1,5 +1,11 @@
 // A GAN and a VAE that learn points of the plane before one's eyes, in this browser alone.
 
+import { stepSlider } from "./controls.js";
+import { BLUR, DISTRIBUTIONS, normal, pointsOf, uniform } from "./distributions.js";
+import { ganLearner, number, SHOWN, vaeLearner } from "./learners.js";
+import { ELLIPSES, lossHistory, paintGan, paintLatents, paintVae, REACH } from "./scenes.js";
+import { el, show } from "./widget.js";
+
 const BUDGET = 12; // milliseconds of a frame for learning and painting
 const STORED = 1024; // points to learn from
 const FEWEST = 8;
@@ -171,7 +177,7 @@ function buildPlayground(place) {
       const toggle = el("button", { type: "button", class: "genmodels-button", "aria-pressed": "true" }, dot, text);
       toggle.addEventListener("click", () => {
         on[layer] = !on[layer];
-        toggle.setAttribute("aria-pressed", on[layer]);
+        toggle.setAttribute("aria-pressed", String(on[layer]));
         paint();
       });
       legend.append(toggle);

@@ -1,14 +1,16 @@
 // The stored samples of runs: loading them, and showing the one of a moment.
 
+import { el, rendering } from "./widget.js";
+
 const AT_ONCE = 4;
 const KEPT = 64; // pictures in memory; the browser has the others in its cache
 
 const short = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
 const whole = new Intl.NumberFormat("en");
-const inWords = (epoch) => (epoch === 0 ? "untrained" : `epoch ${short.format(epoch)}`);
+export const inWords = (epoch) => (epoch === 0 ? "untrained" : `epoch ${short.format(epoch)}`);
 
 /** Loads pictures, the nearest to the slider first, a few at a time. */
-function pictureLoader(arrived) {
+export function pictureLoader(arrived) {
   // Address → picture, or null where it could not be loaded; what was wanted last is last.
   const pictures = new Map();
   let running = 0;
@@ -52,13 +54,13 @@ function pictureLoader(arrived) {
 }
 
 /** The number of a run's latest stop not later than the cursor; a hair of room for rounding. */
-function stopAt(run, epoch) {
+export function stopAt(run, epoch) {
   const later = run.stops.findIndex((stop) => stop[1] > epoch + 1e-9);
   return Math.max(0, (later < 0 ? run.stops.length : later) - 1);
 }
 
 /** One run's picture and its caption. */
-function sampleCard() {
+export function sampleCard() {
   const canvas = el("canvas", { role: "img" });
   const title = el("strong");
   const moment = el("span");

@@ -1,13 +1,16 @@
 // What is painted: the plane with the points of a model, a VAE's latents, and the losses.
 
-const REACH = 3; // the plane goes from -3 to 3
+import { average } from "./formulas.js";
+import { number } from "./learners.js";
+
+export const REACH = 3; // the plane goes from -3 to 3
 const HEAT = 32; // places of the discriminator's surface to a side
 const ARROWS = 100;
 const ARROW = 0.6; // of the plane, for a push of 1
 const LONGEST = 0.9;
 const LINES = [-2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2]; // of the net, in standard deviations
 const ALONG = Array.from({ length: 25 }, (_, index) => (index - 12) / 5);
-const ELLIPSES = 40;
+export const ELLIPSES = 40;
 const BLUE = [0, 114, 178];
 const ORANGE = [213, 94, 0];
 
@@ -89,7 +92,7 @@ function paintArrows({ context, width }, learner, made, settings, colours) {
   context.stroke();
 }
 
-function paintGan(canvas, learner, real, settings, shown, colours) {
+export function paintGan(canvas, learner, real, settings, shown, colours) {
   const easel = prepare(canvas);
   if (!easel) return;
   const made = learner.made();
@@ -106,7 +109,7 @@ function netLines(count) {
   return [...upright, ...upright.map((line) => line.map(([fixed, along]) => [along, fixed]))];
 }
 
-function paintVae(canvas, learner, real, settings, shown, colours) {
+export function paintVae(canvas, learner, real, settings, shown, colours) {
   const easel = prepare(canvas);
   if (!easel) return;
   const { context, width } = easel;
@@ -138,7 +141,7 @@ function paintVae(canvas, learner, real, settings, shown, colours) {
 }
 
 /** The posteriors of some points, one deviation wide, over the prior's circles of 1 and 2. */
-function paintLatents(canvas, learner, real, colours) {
+export function paintLatents(canvas, learner, real, colours) {
   const easel = prepare(canvas);
   if (!easel) return;
   const { context, width, height } = easel;
@@ -178,7 +181,7 @@ function paintLatents(canvas, learner, real, colours) {
 const MOST = 300; // moments of a chart; then every second one goes
 
 /** The losses over the steps. */
-function lossHistory() {
+export function lossHistory() {
   let moments = []; // [step, first, second]
   let [every, waiting] = [1, []];
   return {

@@ -1,6 +1,8 @@
 // The invitation to the tour, beside the link to it. The browser remembers that it was answered;
 // afterwards the link alone is left.
 
+import { el, show } from "./widget.js";
+
 const ANSWERED = "genmodels-tour";
 
 export default (component) => show(component, buildInvitation);

@@ -1,5 +1,8 @@
 // The numbers of a latent as sliders. All frames are in the browser: moving a handle only draws.
 
+import { dragSideways } from "./controls.js";
+import { el, rendering, show } from "./widget.js";
+
 const EVERY = 2; // of so many frames one is shown in the strip
 const LEAP = 5; // frames that Page Up and Page Down go
 
@@ -19,7 +22,7 @@ async function bitmapOf(address) {
 
 /** The strip, slider and words of one number; `position` is a frame, or between two of them. */
 function traversalRow() {
-  const [name, carries, value] = ["strong", "span", "output"].map((tag) => el(tag));
+  const [name, carries, value] = [el("strong"), el("span"), el("output")];
   const strip = el("canvas", { class: "genmodels-strip", "aria-hidden": "true" });
   const input = el("input", { type: "range", class: "genmodels-slider", min: 0, step: "any" });
   const head = el("div", { class: "genmodels-row-head", "aria-hidden": "true" });
@@ -49,8 +52,8 @@ function traversalRow() {
     get frame() { return Math.round(input.valueAsNumber); },
     get values() { return row.values; },
     place(position, number) {
-      input.value = position;
-      input.style.setProperty("--part", input.valueAsNumber / Number(input.max));
+      input.value = String(position);
+      input.style.setProperty("--part", String(input.valueAsNumber / Number(input.max)));
       value.textContent = signed(number);
       input.setAttribute("aria-valuetext", `${row.name} = ${signed(number)}`);
     },
@@ -63,9 +66,9 @@ function traversalRow() {
       const changed = row.strip !== next.strip;
       row = next;
       size = { width: data.width, height: data.height, frames: next.values.length };
-      input.max = size.frames - 1;
+      input.max = String(size.frames - 1);
       // The ends of the way of the handle lie below the middles of the first and the last picture.
-      node.style.setProperty("--shown", Math.ceil(size.frames / EVERY));
+      node.style.setProperty("--shown", String(Math.ceil(size.frames / EVERY)));
       name.textContent = row.name;
       carries.textContent = row.carries;
       input.setAttribute("aria-label", `${row.name}, ${row.carries}`);
@@ -144,7 +147,10 @@ function buildTraversals(place) {
 
   const rowOf = (node) => rows.find((row) => row.input === node || row.strip === node);
 
-  list.addEventListener("input", (event) => move(rowOf(event.target), event.target.valueAsNumber));
+  list.addEventListener("input", ({ target }) => {
+    const row = rowOf(target);
+    move(row, row.position);
+  });
   list.addEventListener("change", release);
   list.addEventListener("keyup", release);
   list.addEventListener("keydown", (event) => {
