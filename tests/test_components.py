@@ -403,6 +403,14 @@ def test_modules_are_compressed_and_kept_at_an_address_of_their_version(server):
         assert (answer.status, answer.headers["Cache-Control"]) == (404, "no-store")
 
 
+def test_a_browser_is_told_of_all_modules_of_a_widget_at_once(page, server):
+    """So none is asked for only when another one has come."""
+    open_page(page, f"{server}/?show=curves", ".genmodels-chart .cartesianlayer")
+    asked = [url.rpartition("/")[2] for url in page.traffic.requests if "/widgets/" in url]
+    assert sorted(asked) == sorted(widgets.parts("curves.js"))
+    assert len(asked) == len(set(asked)) > 4
+
+
 def test_plotly_is_compressed_and_kept(server):
     answer = get(f"{server}/genmodels/plotly.min.js", **{"Accept-Encoding": "gzip"})
     assert answer.headers["Content-Encoding"] == "gzip"

@@ -8,6 +8,7 @@ beside it. The JavaScript is ES modules, which a browser loads from the app by t
 """
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,23 @@ def widget(name: str, *, style: str | None = None, isolate_styles: bool = True) 
 
 def _script(name: str) -> str:
     """What Streamlit itself loads: from blob:, to which no path is relative."""
-    address = f"genmodels/widgets/{VERSION}/{name}.js"
-    return f"""export default async (component) => {{
-  const {{ default: show }} = await import(new URL("{address}", document.baseURI).href);
+    # All at once: a browser that hears of one module from another waits for each.
+    return f"""const load = (part) =>
+  import(new URL("genmodels/widgets/{VERSION}/" + part, document.baseURI).href);
+
+export default async (component) => {{
+  const [{{ default: show }}] = await Promise.all({parts(f"{name}.js")}.map(load));
   return show(component);
 }};"""
+
+
+def parts(name: str) -> list[str]:
+    """A module, and after it those that it imports, and that these import."""
+    found = [name]
+    for part in found:  # It grows meanwhile.
+        imported = re.findall(r'from "\./(\S+)"', MODULES[part].decode())
+        found += [module for module in imported if module not in found]
+    return found
 
 
 def _style(*names: str) -> str:
