@@ -251,8 +251,15 @@ def _write_shared(chosen: Sequence[Run], work: Path) -> None:
         about=escape(shared.size(chosen[0])),
         ids=escape(" ".join(run.id for run in chosen)),
         choice=_choice(chosen) if len(chosen) > 1 else "",
+        modules=_modules(),
     )
     (work / "index.html").write_text(page, "utf-8")
+
+
+def _modules() -> str:
+    """Has a browser ask for all of them at once."""
+    parts = dict.fromkeys(part for name in WIDGETS for part in widgets.parts(f"{name}.js"))
+    return "\n".join(f'<link rel="modulepreload" href="widgets/{part}">' for part in parts)
 
 
 def _choice(chosen: Sequence[Run]) -> str:
