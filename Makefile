@@ -20,11 +20,15 @@ app: .venv/app $(NPM)  ## the app, on this machine only, training allowed
 # One thread each: with the apps and trainings they start there are more than cores anyway.
 test: .venv/dev $(NPM) check  ## all tests; those that need a browser or data say so where they skip
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
+	@if command -v node > /dev/null; then npm test; \
+	else echo "node is not here: the tests of JavaScript alone are left out."; fi
 
-check: .venv/dev  ## style and types
+check: .venv/dev $(NPM)  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
+	@if [ -x node_modules/.bin/tsc ]; then npm run check; \
+	else echo "npm installed nothing here: JavaScript is not checked."; fi
 
 soak: .venv/dev $(NPM)  ## the app used and killed at random for MINUTES, 10 by default
 	PYTHONPATH=. $(BIN)/python tests/soak.py --minutes $${MINUTES:-10}

@@ -30,10 +30,15 @@ from .runs import Run
 
 # Outside of the app Streamlit warns of its caches, one by one as it is imported.
 logging.getLogger("streamlit.runtime.caching.cache_data_api").disabled = True
-from .ui import components, curves_view, map_view, routes, runtime, shared  # noqa: E402
+from .ui import curves_view, map_view, routes, runtime, shared, widgets  # noqa: E402
+from .ui.widgets.curves import curves_data  # noqa: E402
+from .ui.widgets.decoder import decoder_at  # noqa: E402
+from .ui.widgets.grid import grid_data  # noqa: E402
+from .ui.widgets.map import map_data  # noqa: E402
+from .ui.widgets.player import player_data  # noqa: E402
 
 SITE = Path(__file__).parent / "ui" / "site"
-COMPONENTS = ("map", "player", "grid", "curves")
+WIDGETS = ("map", "player", "grid", "curves")
 PLOTLY = "plotly.min.js.gz"
 RUNTIME = "onnxruntime/"
 SAMPLES = 64
@@ -101,7 +106,7 @@ def _write_run(run: Run, work: Path) -> None:
 
 def _content(run: Run, model: Any, place: str, version: str) -> dict[str, Any]:
     """What site.js takes; `place` is the address of the run's folder."""
-    decoder = routes.decoder_at(
+    decoder = decoder_at(
         run.recipe,  # type: ignore[arg-type]  # It has latents: there is a decoder.
         RUNTIME,
         f"{RUNTIME}{runtime.WASM}.gz",
@@ -126,7 +131,7 @@ def _content(run: Run, model: Any, place: str, version: str) -> dict[str, Any]:
         },
         "points": stored.means[shown.numbers].tolist() if stored else [],
         "samples": latents.tolist(),
-        "map": components.map_data(
+        "map": map_data(
             tiles=shown.tiles,
             area=(shown.left, shown.bottom, shown.size),
             label=f"Map of the latent space of {run.title}",
@@ -136,7 +141,7 @@ def _content(run: Run, model: Any, place: str, version: str) -> dict[str, Any]:
             space=shown.space,
             decoder=decoder,
         ),
-        "player": components.player_data(
+        "player": player_data(
             sprite=pictures.sprite(frames),
             count=FRAMES,
             height=height,
@@ -147,7 +152,7 @@ def _content(run: Run, model: Any, place: str, version: str) -> dict[str, Any]:
             way={"start": start.tolist(), "end": end.tolist(), "path": "linear"},
             decoder=decoder,
         ),
-        "grid": components.grid_data(
+        "grid": grid_data(
             sprite=pictures.sprite(images),
             count=SAMPLES,
             height=height,
@@ -197,7 +202,7 @@ def _curves(run: Run, place: str, version: str) -> dict[str, Any]:
     shown = [curves_view.with_samples(run, metrics, urls)]
     titles = {name: figures.TITLES.get(name, name) for name in names}
     curves = {
-        name: components.curves_data(
+        name: curves_data(
             figure=figures.learning_curves([(run, metrics)], name),
             runs=shown,
             label=f"{title} over the epochs",
@@ -225,13 +230,14 @@ def _as_files(plain: Any, folder: Path, place: str, version: str, name: str = ""
 
 
 def _write_shared(chosen: Sequence[Run], work: Path) -> None:
-    for name in COMPONENTS:
-        (work / f"{name}.js").write_text(components.script(name), "utf-8")
-    parts = [components.FOLDER / name for name in ("shared.js", "decoder.js", "latents.js")]
-    _join(work / "site.js", *parts, SITE / "site.js")
-    styles = [components.FOLDER / f"{name}.css" for name in ("shared", *COMPONENTS)]
-    _join(work / "site.css", *styles, SITE / "site.css")
-    shutil.copy(components.FOLDER.parent / "icon.png", work)
+    (work / "widgets").mkdir()
+    for name, content in widgets.MODULES.items():
+        (work / "widgets" / name).write_bytes(content)
+    shutil.copy(SITE / "site.js", work)
+    styles = [widgets.FOLDER / f"{name}.css" for name in ("widget", *WIDGETS)]
+    css = "\n".join(path.read_text("utf-8") for path in (*styles, SITE / "site.css"))
+    (work / "site.css").write_text(css, "utf-8")
+    shutil.copy(SITE.parent / "icon.png", work)
     (work / PLOTLY).write_bytes(_compressed(routes.PLOTLY))
     (work / RUNTIME).mkdir()
     for name, (file, _) in runtime.FILES.items():
@@ -245,17 +251,20 @@ def _write_shared(chosen: Sequence[Run], work: Path) -> None:
         about=escape(shared.size(chosen[0])),
         ids=escape(" ".join(run.id for run in chosen)),
         choice=_choice(chosen) if len(chosen) > 1 else "",
+        modules=_modules(),
     )
     (work / "index.html").write_text(page, "utf-8")
+
+
+def _modules() -> str:
+    """Has a browser ask for all of them at once."""
+    parts = dict.fromkeys(part for name in WIDGETS for part in widgets.parts(f"{name}.js"))
+    return "\n".join(f'<link rel="modulepreload" href="widgets/{part}">' for part in parts)
 
 
 def _choice(chosen: Sequence[Run]) -> str:
     links = "".join(f'<li><a href="?run={run.id}">{escape(run.title)}</a></li>' for run in chosen)
     return f'<nav aria-label="Models"><ul>{links}</ul></nav>'
-
-
-def _join(path: Path, *parts: Path) -> None:
-    path.write_text("\n".join(part.read_text("utf-8") for part in parts), "utf-8")
 
 
 def _compressed(path: Path) -> bytes:

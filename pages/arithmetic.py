@@ -4,9 +4,10 @@ import streamlit as st
 import torch
 
 from genmodels import latent, pictures, posteriors
-from genmodels.ui import components, shared
+from genmodels.ui import shared
 from genmodels.ui.endpoints import choose_latents, keep_buttons
 from genmodels.ui.shell import plain
+from genmodels.ui.widgets.player import player
 
 FRAMES = 46
 FARTHEST = 1.5
@@ -35,7 +36,7 @@ with torch.inference_mode():
     last = shared.as_pictures(model.decode(result[None]))[0]
 stage, side = st.columns(2, gap="large")
 with stage:
-    components.player(
+    player(
         sprite=pictures.sprite(frames),
         count=FRAMES,
         height=frames.shape[1],

@@ -5,8 +5,9 @@ import torch
 
 from genmodels import figures, pictures
 from genmodels.latent import Kept
-from genmodels.ui import address, components, dimensions_view, shared
+from genmodels.ui import address, dimensions_view, shared
 from genmodels.ui.endpoints import choose_latents, keep_buttons, read
+from genmodels.ui.widgets.traversals import traversals
 
 FEW = 12
 
@@ -66,7 +67,7 @@ with st.spinner("Decoding", show_time=True):
     with torch.inference_mode():
         picture = shared.as_pictures(model.decode(current[None]))[0]
 note = dimensions_view.note(carried)
-components.traversals(
+traversals(
     rows=[
         dimensions_view.traversal(row, current, dimension, carried)
         for row, dimension in zip(rows, dimensions, strict=True)

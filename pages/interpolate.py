@@ -4,8 +4,9 @@ import streamlit as st
 from torch import inference_mode
 
 from genmodels import figures, latent, pictures
-from genmodels.ui import components, routes, shared
+from genmodels.ui import routes, shared
 from genmodels.ui.endpoints import choose_latents
+from genmodels.ui.widgets.player import player
 
 FRAMES = 61
 STRIP = 10
@@ -39,7 +40,7 @@ with inference_mode():
     frames = shared.as_pictures(model.decode(latent.between(start, end, FRAMES, path)))
     strip = shared.as_pictures(latent.interpolate(model, start, end, STRIP, path))
 with stage:
-    components.player(
+    player(
         sprite=pictures.sprite(frames),
         count=FRAMES,
         height=frames.shape[1],

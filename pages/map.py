@@ -8,8 +8,9 @@ from genmodels import figures, posteriors, tsne
 from genmodels.latent import LatentError
 from genmodels.posteriors import Stored
 from genmodels.runs import Run
-from genmodels.ui import address, components, endpoints, map_view, routes, shared, shell
+from genmodels.ui import address, endpoints, map_view, routes, shared, shell
 from genmodels.ui.map_view import Map
+from genmodels.ui.widgets.map import latent_map
 
 TSNE = """
 t-SNE lays points that are near to each other in the latent space near to each other on paper. It
@@ -62,7 +63,7 @@ def show_map(run: Run, stored: Stored | None) -> None:
         key = f"map-{name}"
         start = address.opening("at", key)
         opened = map_view.place_of(start)
-        reported = components.latent_map(
+        reported = latent_map(
             tiles=shown.tiles,
             area=(shown.left, shown.bottom, shown.size),
             label=f"Map of the latent space of {run.title}",

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from genmodels.ui import components, shared
+from genmodels.ui import shared
+from genmodels.ui.widgets.playground import playground
 
 MODELS = {"GAN": "gan", "VAE": "vae", "Both": "both"}
 POINTS = {
@@ -116,7 +117,7 @@ with side:
         "Healthy GAN", on_click=begin, args=("GAN", "Ring of eight", HEALTHY), width="stretch"
     )
 with stage:
-    components.playground(
+    playground(
         {
             "model": MODELS[networks],
             "points": POINTS[points],

@@ -6,8 +6,9 @@ import re
 import streamlit as st
 
 from genmodels import pictures
-from genmodels.ui import address, components, shared
+from genmodels.ui import address, shared
 from genmodels.ui.endpoints import keep_buttons
+from genmodels.ui.widgets.grid import picture_grid
 
 shared.heading(
     "Sample",
@@ -44,7 +45,7 @@ sprite = pictures.sprite(images)
 grid, side = stage.columns([3, 1])
 with grid:
     start = address.opening("picture", "grid")
-    picked = components.picture_grid(
+    picked = picture_grid(
         sprite=sprite,
         count=count,
         height=images.shape[1],

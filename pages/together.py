@@ -4,8 +4,9 @@ import streamlit as st
 import torch
 
 from genmodels import latent, pictures
-from genmodels.ui import components, curves_view, shared
+from genmodels.ui import curves_view, shared
 from genmodels.ui.shell import PageEnd, plain
+from genmodels.ui.widgets.player import player
 
 MOST = 4
 FRAMES = 31
@@ -83,7 +84,7 @@ for column, run in zip(stage.columns(len(shown)), shown, strict=True):
         start, end = (model.sample_latents(1, number)[0] for number in (seed, other))
         with torch.inference_mode():
             frames = shared.as_pictures(model.decode(latent.between(start, end, FRAMES, path)))
-        components.player(
+        player(
             sprite=pictures.sprite(frames),
             count=FRAMES,
             height=frames.shape[1],

@@ -8,11 +8,12 @@ from genmodels import jobs, own_pictures, recipes
 from genmodels.errors import GenmodelsError
 from genmodels.recipes import Recipe
 from genmodels.runs import Run
-from genmodels.ui import components, recipe_form, settings_view, shared, training_view, visitor
+from genmodels.ui import recipe_form, settings_view, shared, training_view, visitor
 from genmodels.ui.own_pictures import choose_pictures
 from genmodels.ui.permission import ask_teacher, is_teacher, may_compute, why_not
 from genmodels.ui.shell import plain, sentence
 from genmodels.ui.training_view import CHANGED, SHOWN
+from genmodels.ui.widgets.arrive import arrive
 from genmodels.variations import VARIATIONS, Variation
 
 STARTS = "starts"
@@ -139,7 +140,7 @@ found, damaged = shared.gallery()
 own = [run for run in found if not run.shipped]
 ids = [run.id for run in own]
 shared.drop_missing(SHOWN, [*ids, *(run.id for run in damaged)], MISSING)
-components.arrive(starts(), key="arrive-run")
+arrive(starts(), key="arrive-run")
 if own:
     key = numbered("run")
     if st.session_state.get(key) not in ids:
@@ -166,7 +167,7 @@ if own:
     training_view.watch(own[ids.index(shown)])
 training_view.damaged_runs(damaged, allowed)
 
-components.arrive(training_view.copies(), key="arrive-form")
+arrive(training_view.copies(), key="arrive-form")
 st.subheader("Train a model of your own", anchor=False)
 offered = [name for name, recipe in recipes.RECIPES.items() if not recipe.hidden]
 first = offered.index("vae-mnist")  # The quickest to look at.

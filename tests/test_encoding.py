@@ -71,7 +71,7 @@ def test_the_package_serves_where_the_machines_encoding_is_ascii(runs_folder):
     script = """
 import locale
 from genmodels import folders, runs, table
-import genmodels.ui.components
+from genmodels.ui.widgets import map, lesson
 assert locale.getpreferredencoding(False) in ("ANSI_X3.4-1968", "US-ASCII"), "not tried"
 readme = (folders.REPOSITORY / "README.md").read_text("utf-8")
 assert table.updated(readme) == readme

@@ -9,7 +9,7 @@ from browser import serving
 from streamlit.testing.v1 import AppTest
 
 from genmodels import evaluation, folders, objectives, posteriors, runs
-from genmodels.ui import components, lessons, navigation, shell
+from genmodels.ui import lessons, navigation, shell, widgets
 
 STEPS = {
     "vae": ["Posterior", "ELBO", "Reparametrisation", "Sampling", "Blur"],
@@ -23,7 +23,7 @@ STEPS = {
 @pytest.fixture
 def formula(page):
     """Calls a function of formulas.js."""
-    source = (components.FOLDER / "formulas.js").read_text()
+    source = widgets.MODULES["formulas.js"].decode()
     page.goto("about:blank")
     page.evaluate(
         """async (source) => {

@@ -27,7 +27,8 @@ from genmodels import (
 )
 from genmodels.errors import GenmodelsError
 from genmodels.jobs import limits
-from genmodels.ui import components, evaluation_view, navigation, shared, shell, work
+from genmodels.ui import evaluation_view, navigation, shared, shell, work
+from genmodels.ui.widgets import grid
 
 APP = Path(navigation.__file__)
 PAGES = [name for _, name, *_ in navigation.PAGES]
@@ -480,7 +481,7 @@ def test_a_class_is_offered_where_the_model_draws_latents_of_classes(
     recipe_name, make_run, monkeypatch
 ):
     run = make_run("classes", recipe_name, prior="classes")
-    monkeypatch.setattr(components, "picture_grid", lambda **shown: seen.append(shown) and None)
+    monkeypatch.setattr(grid, "picture_grid", lambda **shown: seen.append(shown) and None)
     seen: list[dict] = []
     app = AppTest.from_file(str(APP), default_timeout=60).run()
     app.query_params["model"] = run.id

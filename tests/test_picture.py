@@ -453,10 +453,13 @@ def test_few_held_out_pictures_are_no_fault(app, count):
 SCRIPT = """
 import streamlit as st
 
-from genmodels.ui import components
+from genmodels.ui import routes
+from genmodels.ui.widgets.drawing import drawing
 
-if st.toggle("Canvas", True):
-    strokes = components.drawing(label="Draw a digit", size=280, pen=24, key="digit")
+app = st.App(__file__, routes=routes.ROUTES)
+
+if __name__ == "__main__" and st.toggle("Canvas", True):
+    strokes = drawing(label="Draw a digit", size=280, pen=24, key="digit")
     st.text(f"strokes {[len(points) > 1 for points in strokes]}")
 """
 

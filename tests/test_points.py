@@ -13,20 +13,20 @@ from streamlit.testing.v1 import AppTest
 from torch import Tensor, nn
 
 from genmodels import objectives
-from genmodels.ui import components, navigation, shell
+from genmodels.ui import navigation, shell, widgets
 
 BATCH = 64
 
 
 def javascript(code: str):
-    """What `code` prints after the component's functions, read as JSON."""
+    """What `code` prints, a module among the widgets', read as JSON."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("needs node")
-    parts = ("network.js", "distributions.js", "learners.js")
-    source = "\n".join([*((components.FOLDER / part).read_text() for part in parts), code])
     command = [node, "--input-type=module", "-"]
-    done = subprocess.run(command, input=source, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=widgets.FOLDER, input=code, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -64,6 +64,8 @@ def normal(count: int, seed: int) -> Tensor:
 
 
 SETTING = """
+import { discriminatorStep, generatorStep, network, vaeStep } from "./network.js";
+
 const made = (sizes, weights) =>
   Object.assign(network(sizes, Math.random), { weights: Float64Array.from(weights) });
 const flat = (rows) => Float64Array.from(rows.flat());
@@ -158,80 +160,6 @@ def test_a_vae_learns_in_the_browser_as_in_torch(steps, latents):
     assert same(weights[0], encoder) and same(weights[1], decoder)
 
 
-def test_gradients_are_those_of_finite_differences():
-    found, expected = javascript(
-        SETTING
-        + f"const net = made([2, 5, 4, 3], {json.dumps(weights_of([2, 5, 4, 3], 0))});"
-        + """
-        const input = Float64Array.from([0.3, -1.2, 0.8, 0.5]);
-        const loss = () => outputOf(net, input).reduce((sum, y) => sum + y ** 3, 0);
-        const layers = forward(net, input);
-        const inputs = backward(net, layers, layers.at(-1).map((y) => 3 * y ** 2));
-        const difference = (values, index) => {
-          const kept = values[index];
-          const at = (value) => ((values[index] = value), loss());
-          const slope = (at(kept + 1e-5) - at(kept - 1e-5)) / 2e-5;
-          values[index] = kept;
-          return slope;
-        };
-        const all = (values) => Array.from(values, (_, index) => difference(values, index));
-        say([[...net.gradient, ...inputs], [...all(net.weights), ...all(input)]]);
-        """
-    )
-    assert found == pytest.approx(expected, rel=1e-5, abs=1e-6)
-    assert any(abs(slope) > 1e-2 for slope in found)
-
-
-def test_pushes_lead_uphill_and_leave_no_gradient():
-    before, after, left = javascript(
-        SETTING
-        + """
-        const net = network([2, 16, 1], uniform(0));
-        const points = normals(40, uniform(1));
-        const push = pushes(net, points, true);
-        const moved = points.map((value, index) => value + 1e-3 * push[index]);
-        say([Array.from(outputOf(net, points)), Array.from(outputOf(net, moved)),
-          net.gradient.some(Boolean)]);
-        """
-    )
-    assert all(b > a for a, b in zip(before, after, strict=True))
-    assert left is False
-
-
-def test_training_covers_a_ring_and_the_preset_collapses():
-    healthy, collapsed = javascript(
-        SETTING
-        + """
-        const after = (rate_d, rate_g) => {
-          const learner = ganLearner(0);
-          const points = pointsOf(DISTRIBUTIONS.ring, 1024, uniform(1));
-          for (let step = 0; step < 3000; step++) learner.step(points, { rate_d, rate_g });
-          return covered(RING, learner.made());
-        };
-        say([after(0.001, 0.001), after(0.0002, 0.005)]);
-        """
-    )
-    assert healthy >= 6
-    assert collapsed <= 3
-
-
-def test_a_vae_reconstructs_two_moons_unless_its_kl_term_is_heavy():
-    off = javascript(
-        SETTING
-        + """
-        say([1, 30].map((kl_weight) => {
-          const learner = vaeLearner(0, 2);
-          const points = pointsOf(DISTRIBUTIONS.moons, 1024, uniform(1));
-          const settings = { rate: 0.002, variance: 0.03, kl_weight };
-          for (let step = 0; step < 1000; step++) learner.step(points, settings);
-          return Number(learner.facts(points.subarray(0, 400), [], settings)[0][1]);
-        }));
-        """
-    )
-    assert off[0] < 0.2
-    assert off[1] > 0.5  # the posterior says nothing
-
-
 # The page
 
 
@@ -286,12 +214,13 @@ def test_mode_collapse_is_one_press_and_so_is_the_way_back(app):
 
 SCRIPT = """
 import streamlit as st
-from genmodels.ui import components, routes
+from genmodels.ui import routes
+from genmodels.ui.widgets.playground import playground
 
 app = st.App(__file__, routes=routes.ROUTES)
 if __name__ == "__main__":
     st.set_page_config(layout="wide")
-    components.playground(
+    playground(
         {"model": st.query_params["model"], "points": st.query_params["points"], "seed": 0,
          "saturating": False, "rate_d": 0.001, "rate_g": 0.001, "rate": 0.002, "latents": 2,
          "variance": 0.03, "kl_weight": 1.0, "turn": 0},

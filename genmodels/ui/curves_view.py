@@ -9,8 +9,10 @@ from PIL import Image, ImageDraw
 
 from .. import ablation, figures, pictures
 from ..runs import Run
-from . import components, routes, settings_view, shared
+from . import routes, settings_view, shared
 from .shell import plain
+from .widgets.curves import CurvesRun
+from .widgets.curves import curves as curves_widget
 
 Curves = list[tuple[Run, list[dict[str, Any]]]]
 
@@ -47,10 +49,11 @@ def show(curves: Curves) -> None:
         st.info(plain(reason), icon=":material/info:")
     log = log and not reason
     name = file_name(*(run.id for run, _ in curves))
-    components.curves(
+    curves_widget(
         figure=figures.learning_curves(curves, quantity),
         runs=[with_samples(run, metrics, routes.sample_urls(run)) for run, metrics in curves],
         label=f"{figures.TITLES.get(quantity, quantity)} over the epochs",
+        plotly=routes.plotly_url(),
         key="curves",
         log=log,
         name=file_name(name, quantity, *(["log"] if log else [])),
@@ -114,9 +117,7 @@ def _measured(run: Run) -> list[str]:
     return lines
 
 
-def with_samples(
-    run: Run, metrics: list[dict[str, Any]], urls: dict[int, str]
-) -> components.CurvesRun:
+def with_samples(run: Run, metrics: list[dict[str, Any]], urls: dict[int, str]) -> CurvesRun:
     """A run below the curves; `urls` are its stored samples' by the number of images seen."""
     per_epoch = _images_per_epoch(metrics)
     stops = [[seen, seen / per_epoch, url] for seen, url in urls.items()]

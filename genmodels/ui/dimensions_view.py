@@ -14,8 +14,8 @@ from torch import Tensor
 from .. import latent, pictures, posteriors, weights
 from ..evaluation import cache
 from ..runs import Run
-from .components import Traversal
 from .evaluation_view import progress_bar
+from .widgets.traversals import Traversal
 
 FRAMES = 21
 """Pictures in a row; the component shows every second one in its strip."""

@@ -4,8 +4,9 @@ import urllib.parse
 
 import streamlit as st
 
-from . import address, components
+from . import address
 from .shell import plain
+from .widgets.link import link_maker
 
 LONGEST_TASK = 300
 LONGEST_LINK = 2000
@@ -100,7 +101,7 @@ def _compose(page: str, query: dict[str, list[str]]) -> None:
                 "Hide", list(names), format_func=lambda key: names[key], key="lesson-hide"
             )
         # Beside the code: below it a small screen would show the link only after scrolling.
-        link = components.link_maker(
+        link = link_maker(
             lambda task, look: compose(
                 st.context.url or "",
                 query | ({address.LOOK: [look]} if look else {}),

@@ -10,7 +10,9 @@ from ..errors import RunError
 from ..evaluation import results
 from ..recipes import REPORT
 from ..runs import Run
-from . import components, map_view, routes, shared, shell
+from . import map_view, routes, shared, shell
+from .widgets.lesson import lesson
+from .widgets.map import Sheet
 
 PLANE = "vae-mnist-2d"
 """The model whose latents can be drawn on paper."""
@@ -57,9 +59,7 @@ def show(family: str, title: str, steps: Sequence[Step]) -> None:
             _button("Next", ":material/arrow_forward:", after, name == after)
     st.markdown(step.text)
     with shell.mistakes_in_place():  # The other steps are whole.
-        components.lesson(
-            family=family, step=step.kind, data=step.data(), key=f"lesson-{step.kind}"
-        )
+        lesson(family=family, step=step.kind, data=step.data(), key=f"lesson-{step.kind}")
 
 
 def _button(label: str, icon: str, goal: str, disabled: bool) -> None:
@@ -181,7 +181,7 @@ def _stamp(run: Run) -> str:
 
 
 @st.cache_data(max_entries=2, show_spinner="Decoding the plane")
-def _tiles(fingerprint: str, _run: Run) -> components.Sheet:
+def _tiles(fingerprint: str, _run: Run) -> Sheet:
     places = map_view.centres(*AREA)
     return map_view.sheet_of(map_view.decode(shared.model_of(_run), places))
 

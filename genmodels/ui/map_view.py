@@ -16,7 +16,7 @@ from ..latent import FARTHEST, LatentError, Plane
 from ..posteriors import Stored
 from ..runs import Run
 from . import shared, shell, work
-from .components import Sheet, Space
+from .widgets.map import Sheet, Space
 
 SIDE = 20
 """Decoded places on each side of the map."""
@@ -35,7 +35,7 @@ LEAST = 3
 
 @dataclass(frozen=True)
 class Map:
-    """A plane of the latent space, ready for `components.latent_map`."""
+    """A plane of the latent space, ready for `widgets.map.latent_map`."""
 
     plane: Plane
     left: float

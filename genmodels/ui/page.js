@@ -8,7 +8,8 @@
   let leaving = false;
   let look = history.state?.look ?? null; // what a component keeps with the entry
   addEventListener("click", (event) => {
-    const link = event.composedPath().find((node) => node.localName === "a" && node.href);
+    const isLink = (node) => node.localName === "a" && node.href;
+    const link = /** @type {HTMLAnchorElement} */ (event.composedPath().find(isLink));
     if (!link || link.target || event.ctrlKey || event.metaKey || event.shiftKey) return;
     leaving = link.origin === location.origin && link.pathname !== location.pathname;
   }, true);
@@ -53,12 +54,14 @@
     return at;
   }
   const { removeChild, insertBefore } = Node.prototype;
+  /** @this {Node} @param {any} node @returns {any} */
   Node.prototype.removeChild = function (node) {
     if (node.parentNode === this || node.nodeType !== Node.TEXT_NODE) return removeChild.call(this, node);
     const there = shown(this, node);
     if (there) removeChild.call(this, there);
     return node;
   };
+  /** @this {Node} @param {any} node @param {Node | null} before @returns {any} */
   Node.prototype.insertBefore = function (node, before) {
     const moved = before?.nodeType === Node.TEXT_NODE && before.parentNode !== this;
     return insertBefore.call(this, node, moved ? shown(this, before) : before);

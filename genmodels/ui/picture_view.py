@@ -27,8 +27,10 @@ from ..data import Images
 from ..errors import DataError
 from ..recipes import DATASETS
 from ..runs import Run
-from . import components, endpoints, shared, work
+from . import endpoints, shared, work
 from .shell import PageEnd, plain
+from .widgets.drawing import drawing
+from .widgets.player import player
 
 DRAW, UPLOAD, TEST = "Draw", "Upload", "Test image"
 WIDTH = 196
@@ -81,9 +83,7 @@ def choose_picture(run: Run) -> Chosen:
 
 
 def _draw() -> inputs.Floats:
-    strokes = components.drawing(
-        label="Draw a digit", size=inputs.CANVAS, pen=inputs.PEN, key="drawing"
-    )
+    strokes = drawing(label="Draw a digit", size=inputs.CANVAS, pen=inputs.PEN, key="drawing")
     st.caption("Without a mouse, finger or pen: take a test image or upload a picture.")
     if not strokes:
         shared.empty("Draw a digit first.")
@@ -320,7 +320,7 @@ def _film(run: Run, chosen: Chosen, search: Search) -> None:
     frames = shared.as_pictures(torch.stack([step.image for step in found]))
     left, right = st.columns(2)
     with left:
-        components.player(
+        player(
             sprite=pictures.sprite(frames),
             count=len(frames),
             height=frames.shape[1],

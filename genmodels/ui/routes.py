@@ -1,5 +1,5 @@
-"""What the app serves besides its pages: plotly.js, the stored samples of runs, and what a browser
-needs to decode by itself.
+"""What the app serves besides its pages: the widgets' modules, plotly.js, the stored samples of
+runs, and what a browser needs to decode by itself.
 
 Addresses made here are relative to the page that shows them, whose path has one part: so they hold
 below `server.baseUrlPath`, and behind a proxy that puts a prefix of its own before all paths and
@@ -11,7 +11,6 @@ import gzip
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import TypedDict
 
 import plotly
 import streamlit as st
@@ -26,7 +25,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from .. import runs
 from ..errors import GenmodelsError, RunError
 from ..recipes import LatentRecipe
-from . import guard, runtime, visitor
+from . import guard, runtime, visitor, widgets
+from .widgets.decoder import Decoder, decoder_at
 
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 PAGE_SCRIPT = Path(__file__).with_name("page.js")
@@ -34,22 +34,6 @@ PAGE_SCRIPT = Path(__file__).with_name("page.js")
 FOREVER = "public, max-age=31536000, immutable"
 # The bytes of a file before compression, by which a browser tells a part from the whole.
 FULL_LENGTH = "X-Full-Length"
-
-
-class Decoder(TypedDict):
-    """What `openDecoder` of components/decoder.js takes.
-
-    `runtime` is the folder of onnxruntime-web, `wasm` its large file, `model` that of
-    `onnx_export`; these two may be gzip files.
-    """
-
-    runtime: str
-    wasm: str
-    model: str
-    latentDim: int
-    channels: int
-    height: int
-    width: int
 
 
 def plotly_url() -> str:
@@ -76,20 +60,6 @@ def decoder(run: runs.Run) -> Decoder | None:
     return decoder_at(run.recipe, folder, folder + runtime.WASM, model)
 
 
-def decoder_at(recipe: LatentRecipe, folder: str, wasm: str, model: str) -> Decoder:
-    """A decoder by the addresses of its parts."""
-    channels, height, width = recipe.shape
-    return {
-        "runtime": folder,
-        "wasm": wasm,
-        "model": model,
-        "latentDim": recipe.latent_dim,
-        "channels": channels,
-        "height": height,
-        "width": width,
-    }
-
-
 def serve_plotly(request: Request) -> Response:
     return _constant(request, PLOTLY, "text/javascript")
 
@@ -100,6 +70,14 @@ def serve_runtime(request: Request) -> Response:
         return _not_found("There is no such part of onnxruntime-web here.")
     file, kind = runtime.FILES[name]
     return _constant(request, runtime.FOLDER / file, kind)
+
+
+def serve_widget(request: Request) -> Response:
+    name, version = request.path_params["name"], request.path_params["version"]
+    if name not in widgets.MODULES or version != widgets.VERSION:
+        return _not_found("There is no such part of a widget here.")
+    headers = {"Cache-Control": FOREVER}
+    return Response(widgets.MODULES[name], media_type="text/javascript", headers=headers)
 
 
 async def serve_decoder(request: Request) -> Response:
@@ -223,6 +201,7 @@ MIDDLEWARE = [Middleware(guard.Guard), Middleware(PreparePage)]
 ROUTES = [
     Route("/{prefix:path}genmodels/plotly.min.js", serve_plotly),
     Route("/{prefix:path}genmodels/runs/{run_id}/samples/{images_seen}.webp", serve_sample),
+    Route("/{prefix:path}genmodels/widgets/{version}/{name}", serve_widget),
     Route("/{prefix:path}genmodels/onnxruntime/{version}/{name}", serve_runtime),
     Route("/{prefix:path}genmodels/runs/{run_id}/decoder.onnx", serve_decoder),
 ]

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from . import components
 from .shell import page as file_of
+from .widgets.tour import tour_invitation
 
 STOPS = (
     ("sample", "A trained model draws **new** pictures from random numbers. Change the seed."),
@@ -24,7 +24,7 @@ STOP = "tour"
 def invite() -> None:
     """On the first page: asks who has not been asked before."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        components.tour_invitation(INVITATION)
+        tour_invitation(INVITATION)
         _link("Take the tour", 0)
 
 

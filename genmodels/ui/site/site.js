@@ -1,15 +1,26 @@
 // A run's page without a server behind it. The components are the app's; this hands on to one what
-// is chosen on another. It is put behind shared.js, decoder.js and latents.js.
+// is chosen on another.
 
-import showCurves from "./curves.js";
-import showGrid from "./grid.js";
-import showMap from "./map.js";
-import showPlayer from "./player.js";
+import showCurves from "./widgets/curves.js";
+import { openDecoder } from "./widgets/decoder.js";
+import showGrid from "./widgets/grid.js";
+import { onPlane, plus } from "./widgets/latents.js";
+import showMap from "./widgets/map.js";
+import showPlayer from "./widgets/player.js";
+import { el } from "./widgets/widget.js";
 
 const at = (id) => document.getElementById(id);
 const signed = (value) => value.toFixed(2).replace("-", "−");
 
-/** A component in its place; gives what shows it with other data. */
+/**
+ * A component in its place; gives what shows it with other data.
+ *
+ * @template Data
+ * @param {(component: import("./widgets/widget.js").Component<Data>) => void} show
+ * @param {string} id
+ * @param {Data} data
+ * @param {(name: string, value: any) => void} setStateValue
+ */
 function mount(show, id, data, setStateValue = () => {}) {
   let current = data;
   const draw = (next = current) => {
@@ -139,7 +150,7 @@ async function start() {
   const id = ids.includes(asked) ? asked : ids[0];
   document.querySelectorAll("nav a")[ids.indexOf(id)]?.setAttribute("aria-current", "page");
   const answer = await fetch(`runs/${id}/run.json`, { cache: "no-cache" });
-  if (!answer.ok) throw new Error(answer.status);
+  if (!answer.ok) throw new Error(String(answer.status));
   const run = await answer.json();
   document.title = document.querySelector("h1").textContent = run.title;
   at("about").textContent = run.about;
