@@ -18,9 +18,10 @@ from .. import jobs, own_pictures, pictures
 from ..errors import DataError, GenmodelsError
 from ..own_pictures import LEAST, MB, ZIP_BYTES, Look, PictureSet
 from ..recipes import DATASETS
-from . import address, components, visitor, work
+from . import address, visitor, work
 from .permission import is_teacher, why_not
 from .shell import plain, sentence
+from .widgets.arrive import arrive
 
 SHOWN = 24
 COLUMNS = 8
@@ -108,7 +109,7 @@ def choose_pictures(dataset: str, disabled: bool) -> str | None:
     mark = st.container()
     _go_on(dataset, disabled)
     with mark:
-        components.arrive(this.presses, key="arrive-pictures")
+        arrive(this.presses, key="arrive-pictures")
     title = DATASETS[dataset].title
     offered = [title, *(found.id for found in own_pictures.list_sets())]
     begin = _begin_with(this, title)
