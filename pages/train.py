@@ -8,7 +8,15 @@ from genmodels import jobs, own_pictures, recipes
 from genmodels.errors import GenmodelsError
 from genmodels.recipes import Recipe
 from genmodels.runs import Run
-from genmodels.ui import components, recipe_form, settings_view, shared, training_view, visitor
+from genmodels.ui import (
+    address,
+    components,
+    recipe_form,
+    settings_view,
+    shared,
+    training_view,
+    visitor,
+)
 from genmodels.ui.own_pictures import choose_pictures
 from genmodels.ui.permission import ask_teacher, is_teacher, may_compute, why_not
 from genmodels.ui.shell import plain, sentence
@@ -151,11 +159,15 @@ if own:
     if key not in st.session_state:
         asked = st.query_params.get("run")
         st.session_state[key] = asked if asked in ids else (active or own)[0].id
+        if asked not in ids:
+            address.refuse("run", st.session_state[key])
     names = {run.id: f"{run.title} · {run.id}" for run in own}
     shown = st.selectbox("Training", ids, format_func=lambda run_id: names[run_id], key=key)
     st.query_params["run"] = shown  # Bound, the address would hold the title, which may change.
     training_view.watch(own[ids.index(shown)], why_not())
     training_view.queue_table()
+else:
+    address.refuse("run")
 training_view.damaged_runs(damaged, allowed)
 
 components.arrive(training_view.copies(), key="arrive-form")
