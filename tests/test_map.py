@@ -8,7 +8,7 @@ import subprocess
 import numpy as np
 import pytest
 import torch
-from browser import open_page, pixels, serving
+from browser import WAIT, open_page, pixels, serving
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 from test_pages import wait_for_work
@@ -366,7 +366,7 @@ def test_on_a_telephone_a_finger_scrolls_looks_around_and_taps(browser, tmp_path
     size = {"width": 400, "height": 800}
     context = browser.new_context(viewport=size, has_touch=True, is_mobile=True)
     page = context.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(WAIT)
     with serving(tmp_path, folders.REPOSITORY / "app.py", places) as server:
         open_page(page, f"{server}/map?model=vae-mnist-2d", ".genmodels-plane")
         page.get_by_text("Swipe up or down to scroll").wait_for()
