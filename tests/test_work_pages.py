@@ -1,7 +1,7 @@
 """Long work that pages start, as a person meets it: in a browser, away and back, and reloaded."""
 
 import pytest
-from browser import open_page, serving
+from browser import open_page, serving, settled
 from conftest import write_mnist
 
 from genmodels import folders
@@ -41,7 +41,15 @@ def test_long_work_is_found_again_and_a_choice_is_kept(page, server):
     page.get_by_text("gan-mnist has no encoder").first.wait_for()
     go(page, "Explore", "Sample")
     page.get_by_text("Click a picture to keep").first.wait_for()
-    page.get_by_text("218,128 generator").first.wait_for()  # What is said of gan-mnist.
+    chosen = page.get_by_text("218,128 generator").first  # What is said of gan-mnist.
+    chosen.wait_for()
+    settled(page)
+    go(page, "Explore", "Reconstruct")
+    page.get_by_text("gan-mnist has no encoder").first.wait_for()
+    settled(page)
+    page.go_back()
+    page.wait_for_url("**/sample**")
+    chosen.wait_for()
 
     open_page(page, f"{server}/evaluate?model=vae-mnist&samples=40", "text=Takes about")
     page.get_by_role("button", name="Compute").click()
@@ -50,6 +58,8 @@ def test_long_work_is_found_again_and_a_choice_is_kept(page, server):
     page.get_by_text("Click a picture to keep").first.wait_for()
     go(page, "Measure", "FID")
     page.get_by_text("vae-mnist is measured").first.wait_for(timeout=180_000)
+    # The icon is part of each page, and not asked for.
+    assert not [url for url in page.traffic.requests if "/media/" in url and url.endswith(".png")]
     assert not page.traffic.trouble
 
 

@@ -173,6 +173,15 @@ def put(name: str, text: str) -> None:
         st.query_params.pop(name, None)
 
 
+def hold(name: str, text: str) -> None:
+    """Has the address say what a widget is about to show that was not on the page before: Streamlit
+    leaves that out, and Back would lead to another thing."""
+    if st.query_params.get(name) == text:
+        return
+    with get_session_state().query_params() as query:
+        query.set_corrected_value(name, text, "string_value")
+
+
 def whole() -> dict[str, list[str]]:
     """All that the page shows now, what its widgets begin with too, as an address holds it."""
     found = {

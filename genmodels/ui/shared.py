@@ -80,6 +80,8 @@ def choose_run(has: str = "", need: str = "", first: str = "") -> Run:
     else:
         if wanted in ids:
             st.session_state["model"] = wanted
+            if wanted != ids[index]:
+                address.hold("model", wanted)
         drop_missing("model", ids, MISSING)
     with st.container(key="model_group"):
         chosen = st.selectbox(
