@@ -110,7 +110,7 @@ def test_the_tiles_and_the_points_show_what_decodes_there(mapped):
     run = mapped()
     model, stored = weights.load_run(run), posteriors.stored(run)
     assert stored is not None
-    shown = map_view.of_posteriors(run, model, stored)
+    shown = map_view.principal_map(model, stored.means, stored.labels)
     low, high = stored.means.amin(0), stored.means.amax(0)
     assert shown.left < low[0] and shown.left + shown.size > high[0]
     assert shown.bottom < low[1] and shown.bottom + shown.size > high[1]
@@ -134,9 +134,9 @@ def test_a_map_in_colour_is_below_one_and_a_half_megabytes(name):
     run = runs.find(name)
     model, stored = weights.load_run(run), posteriors.stored(run)
     if stored:
-        shown = map_view.of_posteriors(run, model, stored)
+        shown = map_view.principal_map(model, stored.means, stored.labels)
     else:
-        shown = map_view.through_seeds(run, model, (0, 1, 2))
+        shown = map_view.seeds_map(model, (0, 1, 2))
     sheets = [sheet for sheet in (shown.tiles, shown.thumbnails) if sheet]
     assert sum(len(sheet["url"]) for sheet in sheets) < 1_450_000
 
@@ -204,6 +204,7 @@ def show(app: AppTest, **address: str) -> AppTest:
     for name, text in address.items():
         app.query_params[name] = text
     app.switch_page(str(shell.page("map"))).run()
+    wait_for_work(app)
     assert not app.exception
     return app
 
@@ -259,6 +260,7 @@ def test_the_place_of_another_map_is_forgotten(app, mapped):
     mapped()
     show(app, model="mine", at="1.5,-2")
     app.selectbox(key="model").set_value("gan-mnist").run()
+    wait_for_work(app)
     assert not app.exception and not app.error
     assert "at" not in app.query_params
 
