@@ -73,7 +73,8 @@ def learning_curves(curves: list[tuple[Run, list[dict[str, Any]]]], quantity: st
                 x=[line["epoch"] for line in lines],
                 y=[line[quantity] for line in lines],
                 # Plotly reads HTML in names.
-                name=f"{escape(run.title)}, {split}" if len(curves) > 1 else split,
+                name=f"{escape(run.title)}, {split}",
+                showlegend=True,  # Of a single line too: whose it is.
                 mode="lines+markers" if len(lines) < 12 else "lines",
                 line={"color": colour, "dash": dash, "width": 2},
                 hovertemplate="%{y:.4g}",

@@ -1,5 +1,7 @@
 """Every number of a latent as a slider."""
 
+from functools import partial
+
 import streamlit as st
 import torch
 
@@ -7,6 +9,7 @@ from genmodels import figures, pictures
 from genmodels.latent import Kept
 from genmodels.ui import address, dimensions_view, shared
 from genmodels.ui.endpoints import choose_latents, keep_buttons, read
+from genmodels.ui.shell import PageEnd
 from genmodels.ui.widgets.traversals import traversals
 
 FEW = 12
@@ -61,6 +64,8 @@ with st.container(horizontal=True):
     keep_buttons(run, current)
 
 carried = dimensions_view.carried(run, model)
+if carried is None:
+    raise PageEnd
 dimensions = carried.order[:count]
 with st.spinner("Decoding", show_time=True):
     rows = dimensions_view.rows(run, model, current, dimensions)
@@ -94,5 +99,5 @@ shared.downloads(
     ("Picture as PNG", f"{run.id}-picture.png", lambda: pictures.png(shared.crisp(picture))),
     ("Rows as PNG", f"{name}.png", lambda: pictures.png(dimensions_view.sheet(rows, dimensions))),
     (f"{names[0]} as GIF", f"{name}-{names[0]}.gif", lambda: dimensions_view.film(rows[0])),
-    ("Numbers as CSV", f"{name}.csv", lambda: dimensions_view.table(current, carried)),
+    ("Numbers as CSV", f"{name}.csv", partial(dimensions_view.table, current, carried)),
 )

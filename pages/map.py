@@ -37,8 +37,8 @@ def explain(shown: Map, stored: Stored | None) -> str:
     )
 
 
-def choose_plane(run: Run, model, stored: Stored | None) -> tuple[Map, str]:
-    """The map and what tells it from other maps of the run."""
+def choose_plane(run: Run, model, stored: Stored | None) -> tuple[Map | None, str]:
+    """The map, None until it is made, and what tells it from other maps of the run."""
     if stored is not None:
         return map_view.of_posteriors(run, model, stored), run.id
     if hasattr(model, "encode"):
@@ -58,6 +58,8 @@ def choose_plane(run: Run, model, stored: Stored | None) -> tuple[Map, str]:
 def show_map(run: Run, stored: Stored | None) -> None:
     model = shared.model_of(run)
     shown, name = choose_plane(run, model, stored)
+    if shown is None:
+        return
     stage, side = st.columns([3, 1], gap="large")
     with stage:
         key = f"map-{name}"

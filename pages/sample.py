@@ -45,13 +45,16 @@ sprite = pictures.sprite(images)
 grid, side = stage.columns([3, 1])
 with grid:
     start = address.opening("picture", "grid")
+    number = int(start) if re.fullmatch(r"[1-9]\d{0,2}", start, re.ASCII) else 0
+    if start and not 0 < number <= count:
+        address.refuse("picture")
     picked = picture_grid(
         sprite=sprite,
         count=count,
         height=images.shape[1],
         width=images.shape[2],
         label=f"{count} samples of {run.title}, seed {seed}",
-        selected=int(start) - 1 if re.fullmatch(r"[1-9]\d{0,2}", start, re.ASCII) else None,
+        selected=number - 1 if number else None,
         key="grid",
     )
     address.remember("picture", "grid", start, "" if picked is None else str(picked + 1))

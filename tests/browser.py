@@ -18,6 +18,8 @@ from genmodels import folders
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
+WAIT = 120_000
+"""Milliseconds for which browser tests wait for anything: the machine may be busy."""
 
 
 @contextmanager
@@ -62,6 +64,7 @@ def browser():
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if not CHROMIUM.exists():
         pytest.skip(f"there is no browser at {CHROMIUM}")
+    sync_api.expect.set_options(timeout=WAIT)
     with sync_api.sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
         yield chromium
@@ -101,7 +104,7 @@ class Traffic:
 @pytest.fixture
 def page(browser) -> Iterator:
     page = browser.new_page(viewport={"width": 900, "height": 900})
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(WAIT)
     page.traffic = Traffic(page)
     yield page
     page.close()

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from browser import Traffic, drag, open_page, pixels, serving
+from browser import WAIT, Traffic, drag, open_page, pixels, serving
 
 import genmodels
 from genmodels import folders, runs
@@ -103,7 +103,7 @@ def test_a_training_is_started_watched_stopped_and_resumed(page, training_server
     short = "recipe=vae-mnist&vae-mnist-epochs=900&vae-mnist-train_limit=1280"
     open_page(page, f"{training_server}/train?{short}", "h1, h2")
     page.get_by_role("button", name="Start training").click()
-    page.wait_for_selector("text=/Epoch [2-9]/", timeout=90_000)
+    page.wait_for_selector("text=/Epoch [2-9]/")
     page.wait_for_selector("text=/left/")
     samples = page.get_by_alt_text("The newest samples of the training")
     first = samples.get_attribute("src")
@@ -115,11 +115,11 @@ def test_a_training_is_started_watched_stopped_and_resumed(page, training_server
     open_page(page, f"{training_server}/train", "text=/Epoch/")
     page.get_by_role("button", name="Stop").click()
     stopped = page.get_by_text(re.compile("Stopped after"))
-    stopped.wait_for(timeout=60_000)
+    stopped.wait_for()
     page.get_by_role("button", name="Resume").click()
-    page.wait_for_selector("text=/Epoch [0-9]+ of 900/", timeout=90_000)
+    page.wait_for_selector("text=/Epoch [0-9]+ of 900/")
     page.get_by_role("button", name="Stop").click()
-    stopped.wait_for(timeout=60_000)
+    stopped.wait_for()
     assert page.traffic.trouble == []
 
 
@@ -127,10 +127,10 @@ def test_a_second_training_waits_its_turn_and_belongs_to_its_person(browser, pag
     long = "recipe=vae-mnist&vae-mnist-epochs=900&vae-mnist-train_limit=1280"
     open_page(page, f"{training_server}/train?{long}", "h1, h2")
     page.get_by_role("button", name="Start training").click()
-    page.wait_for_selector("text=/Epoch [0-9]+ of 900/", timeout=90_000)
+    page.wait_for_selector("text=/Epoch [0-9]+ of 900/")
 
     other = browser.new_context().new_page()
-    other.set_default_timeout(60_000)
+    other.set_default_timeout(WAIT)
     open_page(other, f"{training_server}/train", "text=/Epoch/")
     assert other.get_by_role("button", name="Stop").is_disabled()
     open_page(other, f"{training_server}/train?{long}", "h1, h2")
@@ -141,9 +141,9 @@ def test_a_second_training_waits_its_turn_and_belongs_to_its_person(browser, pag
     # Theirs waits until the first is stopped; then it is trained, and can be taken away again.
     page.get_by_role("button", name="Stop").click()
     page.get_by_text(re.compile("was stopped")).wait_for()  # The toast.
-    other.wait_for_selector("text=/Epoch [0-9]+ of 900/", timeout=90_000)
+    other.wait_for_selector("text=/Epoch [0-9]+ of 900/")
     other.get_by_role("button", name="Stop").click()
-    other.get_by_text(re.compile("Stopped after")).wait_for(timeout=60_000)
+    other.get_by_text(re.compile("Stopped after")).wait_for()
     other.get_by_role("button", name="Delete", exact=True).click()
     other.get_by_role("button", name="Delete for good").click()
     other.get_by_role("heading", name="<b>theirs</b>").wait_for(state="detached")

@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from streamlit.testing.v1 import AppTest
 
 from genmodels import figures, folders, pictures, runs
-from genmodels.ui import curves_view, navigation, shell
+from genmodels.ui import curves_view, navigation, settings_view, shell
 
 MOMENTS = 201
 DRAWN = """canvas => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height)
@@ -115,6 +115,47 @@ def test_the_table_of_curves_has_the_settings_and_no_formulas(make_run):
     assert (first["run"], first["title"], first["setting_epochs"]) == ("mine", "'=1+1", "3")
     assert (first["setting_loss"], first["loss"]) == ("cross-entropy", "")
     assert (second["setting_kl_weight"], second["loss"]) == ("2.0", "7.5")
+    counts = [first["setting_discriminator_parameters"], first["setting_encoder_parameters"]]
+    assert [*counts, second["setting_encoder_parameters"]] == ["100609", "", "541472"]
+    shown_counts = {row["Setting"]: row for row in settings_view.table([gan, vae], False)}
+    assert shown_counts["Discriminator parameters"] == {
+        "Setting": "Discriminator parameters",
+        "mine": "100,609",
+        "other": "–",
+    }
+
+
+def test_a_single_line_says_whose_it_is(make_run):
+    figure = figures.learning_curves([(make_run("mine"), [line(0, 2.0)])], "loss")
+    [trace] = figure.to_dict()["data"]
+    assert trace["name"] == f"{runs.find('mine').title}, val"
+    assert trace["showlegend"]
+
+
+def test_runs_without_the_chosen_quantity_are_named(make_run, monkeypatch, tmp_path):
+    """A new run has no curves at all; it is still beside another one."""
+    for name in ("DATA", "CACHE"):
+        monkeypatch.setenv(f"GENMODELS_{name}", str(tmp_path / name.lower()))
+    named = []
+    monkeypatch.setattr(curves_view, "curves", lambda **shown: named.append(shown["name"]))
+    app = AppTest.from_file(navigation.__file__, default_timeout=60).run()
+
+    def said() -> bool:
+        return any("not measured for VAE" in caption.value for caption in app.caption)
+
+    app.query_params["runs"] = ["vae-mnist", "gan-mnist"]
+    app.query_params["quantity"] = "generator_loss"
+    app.switch_page(str(shell.page("curves"))).run()
+    assert said() and named[-1] == "gan-mnist-generator_loss"
+    app.selectbox(key="quantity").set_value("kl").run()
+    assert not said() and named[-1] == "vae-mnist-kl"
+    make_run("new")
+    app.query_params["models"] = ["vae-mnist", "new"]
+    app.query_params["view"] = "Epochs"
+    app.switch_page(str(shell.page("together"))).run()
+    assert not app.exception and said() and named[-1].startswith("vae-mnist-")
+    app.multiselect(key="models").set_value(["new", "gan-mnist"]).run()
+    assert not app.exception and named[-1].startswith("gan-mnist-")
 
 
 def test_a_name_of_many_runs_is_one_that_file_systems_take():

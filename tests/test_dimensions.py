@@ -9,6 +9,7 @@ import pytest
 import torch
 from browser import open_page, pixels, serving
 from streamlit.testing.v1 import AppTest
+from test_pages import wait_for_work
 
 import genmodels
 from genmodels import folders, latent
@@ -122,6 +123,7 @@ def open_dimensions(app: AppTest, **parameters: str) -> AppTest:
     for name, text in parameters.items():
         app.query_params[name] = text
     app.switch_page(str(shell.page("dimensions"))).run()
+    wait_for_work(app)
     assert not app.exception
     return app
 
@@ -143,6 +145,7 @@ def test_dead_dimensions_are_said_and_come_last(app, make_run):
     open_dimensions(app, model="mine")
     assert "2 dimensions are dead" in texts(app)
     what = dimensions_view.carried(run, None)
+    assert what is not None
     assert what.order == [3, 1, 0, 2]
     assert what.dead.tolist() == [True, False, True, False]
     assert what.in_words(3) == "2.50 nats, 62% of the KL"

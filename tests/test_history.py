@@ -8,8 +8,6 @@ from playwright.sync_api import expect
 from genmodels import folders, runs
 from genmodels.latent import Kept
 
-expect.set_options(timeout=60_000)
-
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):

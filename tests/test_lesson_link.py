@@ -11,7 +11,6 @@ from streamlit.testing.v1 import AppTest
 from genmodels import folders
 from genmodels.ui import lesson_link, navigation, shell
 
-expect.set_options(timeout=60_000)
 NASTY = "<img src=x onerror=alert(1)> **bold** :red[x] $x$ [link](javascript:alert(1))"
 
 

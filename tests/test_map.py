@@ -8,7 +8,7 @@ import subprocess
 import numpy as np
 import pytest
 import torch
-from browser import open_page, pixels, serving
+from browser import WAIT, open_page, pixels, serving
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 from test_pages import wait_for_work
@@ -110,7 +110,7 @@ def test_the_tiles_and_the_points_show_what_decodes_there(mapped):
     run = mapped()
     model, stored = weights.load_run(run), posteriors.stored(run)
     assert stored is not None
-    shown = map_view.of_posteriors(run, model, stored)
+    shown = map_view.principal_map(model, stored.means, stored.labels)
     low, high = stored.means.amin(0), stored.means.amax(0)
     assert shown.left < low[0] and shown.left + shown.size > high[0]
     assert shown.bottom < low[1] and shown.bottom + shown.size > high[1]
@@ -134,9 +134,9 @@ def test_a_map_in_colour_is_below_one_and_a_half_megabytes(name):
     run = runs.find(name)
     model, stored = weights.load_run(run), posteriors.stored(run)
     if stored:
-        shown = map_view.of_posteriors(run, model, stored)
+        shown = map_view.principal_map(model, stored.means, stored.labels)
     else:
-        shown = map_view.through_seeds(run, model, (0, 1, 2))
+        shown = map_view.seeds_map(model, (0, 1, 2))
     sheets = [sheet for sheet in (shown.tiles, shown.thumbnails) if sheet]
     assert sum(len(sheet["url"]) for sheet in sheets) < 1_450_000
 
@@ -204,6 +204,7 @@ def show(app: AppTest, **address: str) -> AppTest:
     for name, text in address.items():
         app.query_params[name] = text
     app.switch_page(str(shell.page("map"))).run()
+    wait_for_work(app)
     assert not app.exception
     return app
 
@@ -259,6 +260,7 @@ def test_the_place_of_another_map_is_forgotten(app, mapped):
     mapped()
     show(app, model="mine", at="1.5,-2")
     app.selectbox(key="model").set_value("gan-mnist").run()
+    wait_for_work(app)
     assert not app.exception and not app.error
     assert "at" not in app.query_params
 
@@ -366,7 +368,7 @@ def test_on_a_telephone_a_finger_scrolls_looks_around_and_taps(browser, tmp_path
     size = {"width": 400, "height": 800}
     context = browser.new_context(viewport=size, has_touch=True, is_mobile=True)
     page = context.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(WAIT)
     with serving(tmp_path, folders.REPOSITORY / "app.py", places) as server:
         open_page(page, f"{server}/map?model=vae-mnist-2d", ".genmodels-plane")
         page.get_by_text("Swipe up or down to scroll").wait_for()

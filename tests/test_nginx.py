@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from browser import CHROMIUM, FLAGS, Traffic, open_page, serving
+from browser import CHROMIUM, FLAGS, WAIT, Traffic, open_page, serving
 from test_own_pictures import many, zipped
 
 from genmodels import export, folders
@@ -153,7 +153,7 @@ def trusting(browser, place):
 def secure_page(trusting):
     context = trusting.new_context()
     page = context.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(WAIT)
     page.traffic = Traffic(page)
     yield page
     context.close()
@@ -185,8 +185,8 @@ def test_uploads_work_where_it_is_embedded_and_reach_both_apps(secure_page, plac
     app = page.frame_locator("iframe")
     app.get_by_text("Add own pictures").click()
     app.locator("input[type=file]").set_input_files(tmp_path / "cats.zip")
-    app.get_by_role("button", name="Make this set").click(timeout=60_000)
-    expect(app.get_by_text("is ready.")).to_be_visible(timeout=60_000)
+    app.get_by_role("button", name="Make this set").click()
+    expect(app.get_by_text("is ready.")).to_be_visible()
     assert page.traffic.trouble == []
 
     keys = {app_of(place, f"{number:032x}"): f"{number:032x}" for number in range(20)}

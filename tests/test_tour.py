@@ -7,8 +7,6 @@ from streamlit.testing.v1 import AppTest
 from genmodels import folders
 from genmodels.ui import navigation, tour
 
-expect.set_options(timeout=60_000)
-
 
 def test_every_stop_is_a_page():
     assert {name for name, _ in tour.STOPS} <= {name for _, name, *_ in navigation.PAGES}

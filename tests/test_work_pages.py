@@ -1,10 +1,52 @@
 """Long work that pages start, as a person meets it: in a browser, away and back, and reloaded."""
 
-import pytest
-from browser import open_page, serving
-from conftest import write_mnist
+import threading
+import time
 
-from genmodels import folders
+import pytest
+from browser import open_page, serving, settled
+from conftest import write_mnist
+from streamlit.testing.v1 import AppTest
+
+from genmodels import folders, latent
+from genmodels.ui import map_view, navigation, shell, work
+
+
+@pytest.mark.parametrize(
+    ("page", "about"), [("map", "Decoding the map of"), ("dimensions", "What the dimensions of")]
+)
+def test_what_takes_long_is_watched_and_stopped_and_the_page_answers(
+    make_run, cache_folder, monkeypatch, page, about
+):
+    begun = threading.Event()
+
+    def slow(*given):
+        begun.set()
+        while True:  # Until it is stopped there.
+            given[-1]("Places", 100, 400)
+            time.sleep(0.01)
+
+    monkeypatch.setattr(map_view, "seeds_map", slow)
+    monkeypatch.setattr(latent, "picture_change", slow)
+    monkeypatch.setenv("GENMODELS_DATA", str(cache_folder / "nowhere"))
+    make_run("first", "gan-mnist", latent_dim=4)
+    make_run("second", "gan-mnist", latent_dim=5)
+    app = AppTest.from_file(navigation.__file__, default_timeout=120).run()
+    app.query_params["model"] = "first"
+    app.switch_page(str(shell.page(page))).run()
+    assert begun.wait(120) and not app.exception
+    [first] = work._working
+    assert first.about.startswith(f"{about} first")
+    assert [button.label for button in app.button if button.label == "Stop"]
+    # What was not wanted any more is stopped for what is.
+    app.selectbox(key="model").set_value("second").run()
+    assert not app.exception and first.over.wait(120) and first.stopped
+    [second] = (task for task in work._tasks.values() if task.about.startswith(f"{about} second"))
+    next(button for button in app.button if button.label == "Stop").click().run()
+    assert second.over.wait(120)
+    app.run()
+    assert any("Stopped" in said.value for said in app.info)
+    assert [button.label for button in app.button if button.label == "Start again"]
 
 
 @pytest.fixture
@@ -41,7 +83,15 @@ def test_long_work_is_found_again_and_a_choice_is_kept(page, server):
     page.get_by_text("gan-mnist has no encoder").first.wait_for()
     go(page, "Explore", "Sample")
     page.get_by_text("Click a picture to keep").first.wait_for()
-    page.get_by_text("218,128 generator").first.wait_for()  # What is said of gan-mnist.
+    chosen = page.get_by_text("218,128 generator").first  # What is said of gan-mnist.
+    chosen.wait_for()
+    settled(page)
+    go(page, "Explore", "Reconstruct")
+    page.get_by_text("gan-mnist has no encoder").first.wait_for()
+    settled(page)
+    page.go_back()
+    page.wait_for_url("**/sample**")
+    chosen.wait_for()
 
     open_page(page, f"{server}/evaluate?model=vae-mnist&samples=40", "text=Takes about")
     page.get_by_role("button", name="Compute").click()
@@ -50,6 +100,8 @@ def test_long_work_is_found_again_and_a_choice_is_kept(page, server):
     page.get_by_text("Click a picture to keep").first.wait_for()
     go(page, "Measure", "FID")
     page.get_by_text("vae-mnist is measured").first.wait_for(timeout=180_000)
+    # The icon is part of each page, and not asked for.
+    assert not [url for url in page.traffic.requests if "/media/" in url and url.endswith(".png")]
     assert not page.traffic.trouble
 
 

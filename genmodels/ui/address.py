@@ -1,17 +1,33 @@
 """What a page shows and no widget holds, kept in its address; and the whole of an address."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.state.common import WidgetMetadata
-from streamlit.runtime.state.query_params import WidgetBinding, _coerce_value_for_query_url
+from streamlit.runtime.state.query_params import (
+    WidgetBinding,
+    _coerce_value_for_query_url,
+    parse_url_param,
+)
 from streamlit.runtime.state.session_state_proxy import get_session_state
+
+from .shell import plain
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
 
 LOOK = "look"
 """Where the handles of a page stand, which the browser alone knows; see page.js."""
 NOT_SHARED = ("task", "hide", "tour", LOOK)
 """Parameters that are no part of what a page shows, or may be old."""
+ASKED = "asked"
+"""In the session: what the address asked for when it led here, as long as it is not known whether
+that could be used."""
+REFUSED = "refused of the address"
+"""In the session: what could not be used, and what was shown instead, by the parameter's name."""
+LONGEST_WORD = 40
+"""Letters of an address that are said again."""
 
 
 def came_back() -> bool:
@@ -48,12 +64,68 @@ def arrive() -> None:
         for name in st.session_state.pop("as it began", []):
             st.session_state.pop(name, None)  # Nobody chose it: each page begins with its own.
     context = get_script_run_ctx()
-    if context is None or not came_back():
+    if context is not None and came_back():
+        with get_session_state().query_params() as query:
+            query.populate_from_query_string(context.query_string)
+            query.set_initial_query_params_from_current()
+            query._send_query_param_msg()
+    if st.session_state["arrived"]:
+        st.session_state[REFUSED] = {}
+        st.session_state[ASKED] = {name: st.query_params.get_all(name) for name in st.query_params}
+    # A widget that was there before may hold what somebody chose before the page was whole.
+    asked = st.session_state[ASKED].items()
+    if not st.session_state["arrived"]:
+        st.session_state[ASKED] = {n: words for n, words in asked if n not in st.session_state}
+
+
+def answered(name: str) -> None:
+    """The page says itself what became of a parameter."""
+    st.session_state[ASKED].pop(name, None)
+
+
+def refuse(name: str, shown: str = "") -> None:
+    """A parameter that the page reads itself can't be used; `shown` is there instead."""
+    if words := st.session_state[ASKED].pop(name, None):
+        st.session_state[REFUSED][name] = ", ".join(words), shown
+
+
+def tell(place: "DeltaGenerator") -> None:
+    """After each run of a page: says in a quiet line what of the address that led here could not
+    be used and what is shown instead, until something else is chosen."""
+    asked, refused = st.session_state[ASKED], st.session_state[REFUSED]
+    for binding, metadata, value in _bound():
+        name, held = binding.param_key, None if value is None else metadata.serializer(value)
+        shown = "" if held is None else _coerce_value_for_query_url(held, binding.value_type)
+        shown = shown if isinstance(shown, str) else ", ".join(shown)
+        if name in refused and refused[name][1] != shown:
+            del refused[name]
+        if name in asked and any(asked[name]) and not _says(asked[name], binding, held):
+            refuse(name, shown)
+        asked.pop(name, None)
+    for name, words in list(asked.items()):
+        # Where the page has no widget for it, or will only once A or B is to come from there.
+        if name.endswith(("_latent", "_from")) or name == "z":
+            from . import endpoints  # Which loads torch.
+
+            if any(words) and not endpoints.is_sound(name, words[-1]):
+                refuse(name)
+    if not refused:
         return
-    with get_session_state().query_params() as query:
-        query.populate_from_query_string(context.query_string)
-        query.set_initial_query_params_from_current()
-        query._send_query_param_msg()
+    sentences = []
+    for name, (words, shown) in refused.items():
+        said = words if len(words) <= LONGEST_WORD else f"{words[:LONGEST_WORD]}…"
+        instead = f", {plain(shown[:LONGEST_WORD])} is shown instead" if shown else ""
+        sentences.append(f"{plain(name)} = “{plain(said)}”{instead}")
+    what = "; ".join(sentences)
+    place.caption(f":material/link_off: Part of this link can't be used: {what}.")
+
+
+def _says(words: list[str], binding: WidgetBinding, held: Any) -> bool:
+    """Whether a widget holds what the address said."""
+    try:
+        return held == parse_url_param(words, binding.value_type)
+    except ValueError:
+        return False
 
 
 def leave() -> None:
@@ -99,6 +171,15 @@ def put(name: str, text: str) -> None:
         st.query_params[name] = text
     else:
         st.query_params.pop(name, None)
+
+
+def hold(name: str, text: str) -> None:
+    """Has the address say what a widget is about to show that was not on the page before: Streamlit
+    leaves that out, and Back would lead to another thing."""
+    if st.query_params.get(name) == text:
+        return
+    with get_session_state().query_params() as query:
+        query.set_corrected_value(name, text, "string_value")
 
 
 def whole() -> dict[str, list[str]]:

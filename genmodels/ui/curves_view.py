@@ -27,6 +27,8 @@ MARGIN = 20
 def show(curves: Curves) -> None:
     """A quantity to choose, its chart, and the stored samples of the moment under the cursor."""
     names = figures.quantities([line for _, metrics in curves for line in metrics])
+    if not names:
+        shared.empty("These runs have no learning curves. Choose others.")
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     if st.session_state.get("quantity") not in names:
         st.session_state.pop("quantity", None)
@@ -48,6 +50,11 @@ def show(curves: Curves) -> None:
     if reason and log:  # Switched on for another quantity, or in the address.
         st.info(plain(reason), icon=":material/info:")
     log = log and not reason
+    measured = [each for each in curves if any(quantity in line for line in each[1])]
+    without = [plain(run.title) for run, lines in curves if (run, lines) not in measured]
+    if without:
+        title = figures.TITLES.get(quantity, quantity).partition(",")[0]
+        st.caption(f"{plain(title)}: not measured for {', '.join(without)}.")
     name = file_name(*(run.id for run, _ in curves))
     curves_widget(
         figure=figures.learning_curves(curves, quantity),
@@ -56,7 +63,7 @@ def show(curves: Curves) -> None:
         plotly=routes.plotly_url(),
         key="curves",
         log=log,
-        name=file_name(name, quantity, *(["log"] if log else [])),
+        name=file_name(*(run.id for run, _ in measured), quantity, *(["log"] if log else [])),
     )
     files: list[Any] = [("CSV", f"{name}-curves.csv", csv(curves))]
     if any(run.samples() for run, _ in curves):
@@ -79,7 +86,11 @@ def csv(curves: Curves) -> bytes:
         # A GAN's setting "loss" is another thing than a VAE's loss.
         settings = {f"setting_{key}": value for key, value in settings_view.of(run).items()}
         rows += [{"run": run.id, "title": title, **line, **settings} for line in metrics]
-    return pd.DataFrame(rows).to_csv(index=False).encode()
+    frame = pd.DataFrame(rows)
+    # Of a run that has no such number the cell is empty, and the others stay whole.
+    kinds = {name: {type(row.get(name)) for row in rows} - {type(None)} for name in frame}
+    whole = [name for name, found in kinds.items() if found == {int}]
+    return frame.astype(dict.fromkeys(whole, "Int64")).to_csv(index=False).encode()
 
 
 def ablations() -> None:
@@ -153,4 +164,4 @@ def _corner(path: Any, run: Run) -> Image.Image:
 
 
 def _images_per_epoch(metrics: list[dict[str, Any]]) -> float:
-    return max(line["images_seen"] / max(1, line["epoch"]) for line in metrics) or 1
+    return max((line["images_seen"] / max(1, line["epoch"]) for line in metrics), default=0) or 1

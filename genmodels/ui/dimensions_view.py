@@ -2,7 +2,6 @@
 
 import csv
 import io
-import threading
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +13,7 @@ from torch import Tensor
 from .. import latent, pictures, posteriors, weights
 from ..evaluation import cache
 from ..runs import Run
-from .evaluation_view import progress_bar
+from . import work
 from .widgets.traversals import Traversal
 
 FRAMES = 21
@@ -28,7 +27,6 @@ COMPARED = 32
 DECODED = 1600
 """... within so many pictures; with DCGAN this takes two idle cores about six seconds."""
 SEED = 0
-_measuring = threading.Lock()
 
 
 class Carried(NamedTuple):
@@ -58,8 +56,9 @@ def name_of(dimension: int) -> str:
     return f"z{dimension + 1}"
 
 
-def carried(run: Run, model: Any) -> Carried:
-    """The KL of each dimension where the run has recorded it, else how it changes the picture."""
+def carried(run: Run, model: Any) -> Carried | None:
+    """The KL of each dimension where the run has recorded it, else how it changes the picture:
+    None until that is measured."""
     kl = posteriors.kept(run).get("kl")
     if kl is not None:
         values = torch.tensor(kl)
@@ -77,26 +76,30 @@ def carried(run: Run, model: Any) -> Carried:
     if "encoder" in run.parameters:
         words = f"This run has not recorded the KL of each dimension. {words}"
     values = _picture_change(run, model, count)
+    if values is None:
+        return None
     return Carried(values, torch.zeros(len(values), dtype=torch.bool), "change", words)
 
 
-def _picture_change(run: Run, model: Any, count: int) -> Tensor:
-    """`latent.picture_change`, from the cache where it is there."""
+def _picture_change(run: Run, model: Any, count: int) -> Tensor | None:
+    """`latent.picture_change`, from the cache where it is there; None until it is."""
     fingerprint = weights.fingerprint(run)
     key = f"change 2, {count} of seed {SEED}, {fingerprint}"
+
+    def do(progress: work.Progress) -> Tensor:
+        cached = cache.read(key)  # Another visitor may have had it measured meanwhile.
+        if cached is None:
+            cache.check_writable()
+            progress("Moving each dimension", 0, model.latent_dim)
+            latents = model.sample_latents(count, SEED)
+            cached = {"change": latent.picture_change(model, latents, progress)}
+            cache.write(key, cached)
+        return cached["change"]
+
     cached = cache.read(key)
-    if cached is None:
-        slot = st.empty()
-        with slot.container():
-            progress = progress_bar()
-        with _measuring:  # Once, also when a whole class opens the page.
-            cached = cache.read(key)
-            if cached is None:
-                latents = model.sample_latents(count, SEED)
-                cached = {"change": latent.picture_change(model, latents, progress)}
-                cache.write(key, cached)
-        slot.empty()
-    return cached["change"]
+    if cached is not None:
+        return cached["change"]
+    return work.run("dimensions", key, f"What the dimensions of {run.id} carry", do)
 
 
 class Row(NamedTuple):

@@ -181,6 +181,20 @@ def read(text: str, run: Run, key: str) -> tuple[Tensor, str]:
     return z, f"kept from {run.id}" if kept.run_id else "a latent from a link"
 
 
+def is_sound(name: str, text: str) -> bool:
+    """Whether a text could be used under `name`, as `a_from` or `a_latent`, on some page: a latent
+    has to be one of a model that is here, or of one that it does not name."""
+    if name.endswith("_from"):
+        return text in (RANDOM, CLASS, IMAGE, KEPT)
+    try:
+        kept = Kept.read(text)
+        if kept.run_id:
+            runs.find(kept.run_id)
+    except GenmodelsError:
+        return False
+    return True
+
+
 def _random(run: Run, model: Any, end: str, seed: int) -> tuple[Tensor, str]:
     label = shared.choose_class(run, f"{end}_label")
     columns = st.columns(3)

@@ -168,7 +168,6 @@ COMPARED = 500
 """How many samples, and how many test images, are compared with all training images."""
 _found: dict[tuple, "Nearest"] = {}
 """The last searches of all sessions, by model, features and seed."""
-KEPT = 32
 
 
 class Nearest(NamedTuple):
@@ -200,18 +199,11 @@ def find_nearest(run: Run, model: Any, by: str, seed: int, shown: int) -> Neares
     key = weights.fingerprint(run), by, seed
 
     def do(progress: work.Progress) -> Nearest:
-        if key not in _found:
-            learnt = train if run.recipe.train_limit is None else data.learnt_from(run)
-            _found[key] = search(
-                run, model, learnt, val, by=by, seed=seed, shown=shown, progress=progress
-            )
-            for old in list(_found)[:-KEPT]:
-                _found.pop(old, None)
-        return _found[key]
+        learnt = train if run.recipe.train_limit is None else data.learnt_from(run)
+        return search(run, model, learnt, val, by=by, seed=seed, shown=shown, progress=progress)
 
-    if key in _found:
-        return _found[key]
-    return work.run("nearest", key, f"Nearest training images of {run.id}", do)
+    about = f"Nearest training images of {run.id}"
+    return work.run_once(_found, "nearest", key, about, do)
 
 
 def search(

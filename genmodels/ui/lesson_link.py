@@ -56,7 +56,10 @@ def show_task(page: str) -> None:
     """The task of the link that brought the person here, until it is done; and hides controls."""
     if "task" in st.query_params:
         st.session_state["task"] = st.query_params["task"][: LONGEST_TASK + 1]
-    hidden = CONTROLS.get(page, {}).keys() & st.query_params.get("hide", "").split(".")
+    asked = set(filter(None, st.query_params.get("hide", "").split(".")))
+    hidden = CONTROLS.get(page, {}).keys() & asked
+    if asked - hidden:
+        address.refuse("hide")
     if hidden:  # Streamlit gives an element's key to its class.
         # What belongs to a control stands with it in a group of its name.
         rules = ", ".join(f".st-key-{key}, .st-key-{key}_group" for key in sorted(hidden))

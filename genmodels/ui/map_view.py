@@ -2,12 +2,13 @@
 
 import contextlib
 import csv
+import hashlib
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
-import streamlit as st
 import torch
 from torch import Tensor
 
@@ -24,13 +25,17 @@ SHOWN = 400
 """So many of the posterior means become points with a picture."""
 LARGEST = 500_000
 """Bytes of the places' pictures, and of the points'; base64 makes a third more of them."""
-BATCH = 100
+BATCH = 50
 BEYOND = 4
 """Sliders for directions beyond the plane."""
 FAR = 3
 """Standard deviations of the posterior means to which they lead."""
 LEAST = 3
 """Fewer posterior means span no plane."""
+
+
+def _nobody(what: str, done: int, total: int) -> None:
+    """Where nobody watches the progress."""
 
 
 @dataclass(frozen=True)
@@ -65,23 +70,29 @@ class Map:
         }
 
 
-def of_posteriors(run: Run, model: Any, stored: Stored) -> Map:
-    """The map of the plane in which the posterior means vary most."""
-    return _of_posteriors(weights.fingerprint(run), stored.means, stored.labels, model)
+_made: dict[Any, Map] = {}
+"""The last maps of all sessions, by the weights and what spans the plane."""
 
 
-@st.cache_data(
-    max_entries=8,
-    show_spinner="Decoding the map",
-    show_time=True,
-    hash_funcs={Tensor: lambda tensor: tensor.numpy().tobytes()},
-)
-def _of_posteriors(fingerprint: str, means: Tensor, _labels: list[int], _model: Any) -> Map:
-    return principal_map(_model, means, _labels)
+def of_posteriors(run: Run, model: Any, stored: Stored) -> Map | None:
+    """The map of the plane in which the posterior means vary most; None until it is made."""
+    key = weights.fingerprint(run), _digest(stored)
+    about = f"Decoding the map of {run.id}"
+    return work.run_once(
+        _made, "map", key, about, partial(principal_map, model, stored.means, stored.labels)
+    )
 
 
-def principal_map(model: Any, means: Tensor, labels: list[int]) -> Map:
-    """As `of_posteriors`, of posterior means [n, latent_dim] and their labels, made anew."""
+def _digest(stored: Stored) -> str:
+    """Tells posterior means from others."""
+    content = stored.means.numpy().tobytes() + bytes(str(stored.labels), "ascii")
+    return hashlib.sha256(content).hexdigest()
+
+
+def principal_map(
+    model: Any, means: Tensor, labels: list[int], progress: work.Progress = _nobody
+) -> Map:
+    """As `of_posteriors`, of posterior means [n, latent_dim] and their labels, at once."""
     plane = latent.principal_plane(means)
     # A data set may be stored class by class.
     numbers = torch.linspace(0, len(means) - 1, min(SHOWN, len(means))).long()
@@ -98,33 +109,30 @@ def principal_map(model: Any, means: Tensor, labels: list[int]) -> Map:
         left,
         bottom,
         size,
-        sheet_of(decode(model, plane.latents(centres(left, bottom, size)))),
+        sheet_of(decode(model, plane.latents(centres(left, bottom, size)), progress, "Places")),
         [(x, y, label) for (x, y), label in zip(_rounded(places), classes, strict=True)],
         numbers.tolist(),
-        sheet_of(decode(model, means[numbers])),
+        sheet_of(decode(model, means[numbers], progress, "Points")),
         latent.held_variance(plane, means),
         beyond,
         [f"Component {3 + number}" for number in range(len(beyond))],
     )
 
 
-def through_seeds(run: Run, model: Any, seeds: tuple[int, int, int]) -> Map:
-    """The map of the plane through three latents of the prior. Raises LatentError."""
+def through_seeds(run: Run, model: Any, seeds: tuple[int, int, int]) -> Map | None:
+    """The map of the plane through three latents of the prior; None until it is made. Raises
+    LatentError."""
     if len(set(seeds)) < 3:
         raise LatentError("equal seeds span no plane; give A, B and C different ones.")
-    return _through_seeds(weights.fingerprint(run), seeds, model)
+    key, about = (weights.fingerprint(run), seeds), f"Decoding the map of {run.id}"
+    return work.run_once(_made, "map", key, about, partial(seeds_map, model, seeds))
 
 
-@st.cache_data(max_entries=8, show_spinner="Decoding the map", show_time=True)
-def _through_seeds(fingerprint: str, seeds: tuple[int, int, int], _model: Any) -> Map:
-    return seeds_map(_model, seeds)
-
-
-def seeds_map(model: Any, seeds: tuple[int, int, int]) -> Map:
-    """As `through_seeds`, made anew."""
+def seeds_map(model: Any, seeds: tuple[int, int, int], progress: work.Progress = _nobody) -> Map:
+    """As `through_seeds`, at once."""
     plane = latent.plane_through(*(model.sample_latents(1, seed)[0] for seed in seeds))
     area = -0.5, -0.5, 2.0
-    sheet = sheet_of(decode(model, plane.latents(centres(*area))))
+    sheet = sheet_of(decode(model, plane.latents(centres(*area)), progress, "Places"))
     others = [seed for seed in range(3 + BEYOND) if seed not in seeds][:BEYOND]
     beyond = torch.cat([model.sample_latents(1, seed) for seed in others])
     names = [f"Seed {seed}" for seed in others]
@@ -139,9 +147,15 @@ def centres(left: float, bottom: float, size: float) -> Tensor:
 
 
 @torch.inference_mode()
-def decode(model: Any, latents: Tensor) -> pictures.Images:
+def decode(
+    model: Any, latents: Tensor, progress: work.Progress = _nobody, what: str = ""
+) -> pictures.Images:
     """Latents [n, latent_dim] as uint8 [n, height, width, channels]."""
-    return shared.as_pictures(torch.cat([model.decode(part) for part in latents.split(BATCH)]))
+    parts = []
+    for part in latents.split(BATCH):
+        progress(what, sum(map(len, parts)), len(latents))
+        parts.append(model.decode(part))
+    return shared.as_pictures(torch.cat(parts))
 
 
 def sheet_of(images: pictures.Images) -> Sheet:

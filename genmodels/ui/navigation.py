@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from genmodels import pictures
 from genmodels.ui import address, lesson_link, shell, tour, training_view
 
 # Section, file in pages/, title, icon.
@@ -26,7 +27,9 @@ PAGES = (
 )
 
 if __name__ == "__main__":
-    st.set_page_config("genmodels", str(Path(__file__).with_name("icon.png")), layout="wide")
+    # Streamlit would serve the file under an address that browsers ask for again on each page.
+    icon = pictures.content_url(Path(__file__).with_name("icon.png").read_bytes(), "png")
+    st.set_page_config("genmodels", icon, layout="wide")
     sections: dict[str, list] = {}
     for section, name, title, icon in PAGES:
         page = st.Page(
@@ -35,10 +38,12 @@ if __name__ == "__main__":
         sections.setdefault(section, []).append(page)
     page = st.navigation(sections, position="top")
     address.arrive()
+    unusable = st.empty()
     shell.turn_text_on_primary()
     tour.show(page.url_path)
     lesson_link.show_task(page.url_path)
     shell.run(page)
     lesson_link.offer(page.url_path)
     training_view.announce()
+    address.tell(unusable)
     address.leave()

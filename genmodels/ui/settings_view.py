@@ -18,7 +18,9 @@ def label(field: str) -> str:
 
 def text(value: Any) -> str:
     """A setting's value as people read it."""
-    return "–" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "–" if value is None else f"{value:,}" if type(value) is int else str(value)
 
 
 def table(chosen: list[Run], only_different: bool) -> list[dict[str, str]]:
@@ -38,7 +40,7 @@ def of(run: Run) -> dict[str, Any]:
     fixed: dict[str, Any] = {"recipe_name": run.info["recipe_name"], **recipes.to_json(run.recipe)}
     resolved = run.info["resolved"] or {}
     fixed |= {f"{name}_used": resolved[name] for name in RECORDED if name in resolved}
-    fixed |= {f"{name}_parameters": f"{count:,}" for name, count in run.parameters.items()}
+    fixed |= {f"{name}_parameters": count for name, count in run.parameters.items()}
     return fixed
 
 

@@ -76,9 +76,12 @@ def choose_run(has: str = "", need: str = "", first: str = "") -> Run:
     if wanted not in ids and any(run.id == wanted for run in gallery()[0]):
         st.session_state.pop("model", None)
         st.session_state["missed"] = wanted, ids[index]
+        address.answered("model")
     else:
         if wanted in ids:
             st.session_state["model"] = wanted
+            if wanted != ids[index]:
+                address.hold("model", wanted)
         drop_missing("model", ids, MISSING)
     with st.container(key="model_group"):
         chosen = st.selectbox(
@@ -121,6 +124,7 @@ def drop_missing(key: str, offered: Iterable[str], words: str) -> None:
     missing = [name for name in names if name and name not in offered]
     if missing:
         st.session_state[f"{key} missing"] = address.page(), missing
+        address.answered(key)
         if isinstance(st.session_state.get(key), list):
             st.session_state[key] = [name for name in names if name in offered]
         else:

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from . import address
 from .shell import page as file_of
 from .widgets.tour import tour_invitation
 
@@ -34,6 +35,8 @@ def show(page: str) -> None:
     asked = st.query_params.get(STOP, "")
     if asked in map(str, range(len(STOPS))):
         st.session_state.setdefault(STOP, int(asked))
+    else:
+        address.refuse(STOP)
     if STOP not in st.session_state:
         return
     at = names.index(page) if page in names else st.session_state[STOP]

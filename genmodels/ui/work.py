@@ -32,6 +32,8 @@ Progress = Callable[[str, int, int], None]
 AT_ONCE = max(2, (os.cpu_count() or 1) // 2)
 """Tasks at work at once, of the whole app; all but one of them may be long ones. The others wait,
 and nobody has two at work."""
+KEPT = 32
+"""Results of a kind that are kept for all."""
 KEPT_SECONDS = 3600
 """How long what came of a task is kept for its visitor."""
 WATCH_SECONDS = 0.5
@@ -198,6 +200,21 @@ def run(
         st.info(f"Stopped: {plain(task.about)}.", icon=":material/stop_circle:")
         st.button("Start again", key=f"again-{kind}", on_click=forget, args=(kind,))
     return result
+
+
+def run_once(
+    made: dict[Any, Any], kind: str, key: Any, about: str, do: Callable[[Progress], Any]
+) -> Any:
+    """As `run`, of what all sessions may use: the last results are kept in `made`, by `key`."""
+
+    def first(progress: Progress) -> Any:
+        if key not in made:  # Another visitor may have had it made meanwhile.
+            made[key] = do(progress)
+            for old in list(made)[:-KEPT]:
+                made.pop(old, None)
+        return made[key]
+
+    return made[key] if key in made else run(kind, key, about, first)
 
 
 def _view(task: Task, live: Callable[[], None] | None) -> None:
