@@ -137,7 +137,7 @@ def test_runs_without_the_chosen_quantity_are_named(make_run, monkeypatch, tmp_p
     for name in ("DATA", "CACHE"):
         monkeypatch.setenv(f"GENMODELS_{name}", str(tmp_path / name.lower()))
     named = []
-    monkeypatch.setattr(curves_view, "curves", lambda **shown: named.append(shown["name"]))
+    monkeypatch.setattr(curves_view, "curves_widget", lambda **shown: named.append(shown["name"]))
     app = AppTest.from_file(navigation.__file__, default_timeout=60).run()
 
     def said() -> bool:
