@@ -638,7 +638,7 @@ def make(look: Look, progress: Progress | None = None) -> PictureSet:
 def sample(look: Look, count: int, progress: Progress | None = None) -> dict[str, formats.Images]:
     """Some pictures that a set made of a look would train on, as training would see them at the
     shape of each data set: uint8 [n, height, width, channels]. Damaged ones are left out."""
-    from . import datasets  # noqa: F401  As in `make`.
+    from torchvision.transforms import functional  # noqa: F401  As in `make`.
 
     progress = progress or (lambda what, done, total: None)
     entries = _shuffled(look)[round(look.count * HELD_OUT) :][:count]
