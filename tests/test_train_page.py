@@ -1,4 +1,4 @@
-"""The Train page as a person presses it, in a real browser."""
+"""The Train page as a person presses it, in a real browser; what it says, without one too."""
 
 import dataclasses
 import re
