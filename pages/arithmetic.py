@@ -6,7 +6,7 @@ import torch
 from genmodels.data import formats
 from genmodels.latents import geometry, posteriors
 from genmodels.ui import shared
-from genmodels.ui.endpoints import choose_latents, keep_buttons
+from genmodels.ui.endpoints import choose_latents, file_name, in_file_name, keep_buttons
 from genmodels.ui.shell import plain
 from genmodels.ui.widgets.player import player
 
@@ -79,7 +79,7 @@ if means:
                 width=84,
             )
 film = [formats.enlarge(formats.to_pil(frame), max(1, 224 // len(frame))) for frame in frames]
-name = f"{run.id}-arithmetic"
+name = file_name(run, "arithmetic", *map(in_file_name, START))
 shared.downloads(
     ("A - B + C as PNG", f"{name}.png", lambda: formats.png(shared.crisp(last))),
     ("Way as GIF", f"{name}.gif", lambda: formats.gif(film + film[-2:0:-1], 0.06)),

@@ -6,7 +6,7 @@ from torch import inference_mode
 from genmodels.data import formats
 from genmodels.latents import geometry
 from genmodels.ui import figures, routes, shared
-from genmodels.ui.endpoints import choose_latents
+from genmodels.ui.endpoints import choose_latents, file_name, in_file_name
 from genmodels.ui.widgets.player import player
 
 FRAMES = 61
@@ -60,7 +60,7 @@ factor = max(1, 96 // frames.shape[1])
 row = formats.enlarge(formats.sprite(strip, STRIP), factor)
 st.image(row, width="stretch", alt=f"{STRIP} pictures from A to B, left to right")
 movie = [formats.enlarge(formats.to_pil(frame), factor * 2) for frame in frames]
-name = f"{run.id}-interpolation-{path}"
+name = file_name(run, "interpolation", path, *map(in_file_name, "ab"))
 shared.downloads(
     ("Strip as PNG", f"{name}.png", lambda: formats.png(row)),
     ("Walk as GIF", f"{name}.gif", lambda: formats.gif(movie + movie[-2:0:-1], 0.05)),

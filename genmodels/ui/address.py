@@ -1,5 +1,6 @@
 """What a page shows and no widget holds, kept in its address; and the whole of an address."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -89,9 +90,12 @@ def refuse(name: str, shown: str = "") -> None:
         st.session_state[REFUSED][name] = ", ".join(words), shown
 
 
-def tell(place: "DeltaGenerator") -> None:
+def tell(place: "DeltaGenerator", is_sound: Callable[[str, str], bool]) -> None:
     """After each run of a page: says in a quiet line what of the address that led here could not
-    be used and what is shown instead, until something else is chosen."""
+    be used and what is shown instead, until something else is chosen.
+
+    `is_sound` is asked of latents, for which a page may have no widget yet.
+    """
     asked, refused = st.session_state[ASKED], st.session_state[REFUSED]
     for binding, metadata, value in _bound():
         name, held = binding.param_key, None if value is None else metadata.serializer(value)
@@ -105,9 +109,7 @@ def tell(place: "DeltaGenerator") -> None:
     for name, words in list(asked.items()):
         # Where the page has no widget for it, or will only once A or B is to come from there.
         if name.endswith(("_latent", "_from")) or name == "z":
-            from . import endpoints  # Which loads torch.
-
-            if any(words) and not endpoints.is_sound(name, words[-1]):
+            if any(words) and not is_sound(name, words[-1]):
                 refuse(name)
     if not refused:
         return

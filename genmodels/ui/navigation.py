@@ -46,5 +46,11 @@ if __name__ == "__main__":
     shell.run(page)
     lesson_link.offer(page.url_path)
     training_view.announce()
-    address.tell(unusable)
+    address.tell(unusable, _is_sound)
     address.leave()
+
+
+def _is_sound(name: str, latent: str) -> bool:
+    from . import endpoints  # Which loads torch.
+
+    return endpoints.is_sound(name, latent)

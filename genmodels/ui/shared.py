@@ -16,8 +16,8 @@ from genmodels.errors import DataError, RunError
 from genmodels.recipes import DATASETS, Recipe
 from genmodels.runs import Damaged, Run
 
-from . import address, runtime
-from .shell import PageEnd, plain, sentence
+from . import address, runtime, work
+from .shell import PageEnd, mistakes_in_place, plain, sentence
 
 MISSING = (
     "The model {} isn't here. It may have been deleted, or the link comes from another computer. "
@@ -327,11 +327,12 @@ def real_images(
     recipe: Recipe,
     split: Literal["train", "val"] = "val",
     without: str = "Without it this page shows what the model makes of its own samples.",
+    offer: bool = True,
 ) -> "Images | None":
     """A split of what a recipe learns from; None where that is not at hand.
 
-    For a data set there is then a button to download it. `without` says what the page can do
-    until then.
+    For a data set there is then a button to download it, with `offer`. `without` says what the
+    page can do until then.
     """
     if recipe.pictures is not None:
         try:
@@ -344,13 +345,39 @@ def real_images(
     dataset = recipe.dataset
     title = DATASETS[dataset].title
     if not datasets.available(dataset):
-        st.info(
-            f"{title} is not on this machine (looked in {plain(str(paths.data()))}). {without}",
-            icon=":material/download:",
-        )
-        if not st.button(f"Download {title}", key=f"download-{dataset}"):
-            return None
+        if offer:
+            st.info(
+                f"{title} is not on this machine (looked in {plain(str(paths.data()))}). {without}",
+                icon=":material/download:",
+            )
+            _offer_download(dataset)
+        return None
     return _open_data(dataset, split)
+
+
+def _offer_download(dataset: str) -> None:
+    """A button that downloads a data set, and how far that is."""
+    task = work.find(f"download {dataset}")
+    if task is not None and not work.watch(task):
+        return
+    with mistakes_in_place():
+        if task is not None:
+            task.result()
+    st.button(
+        f"Download {DATASETS[dataset].title}",
+        key=f"download-{dataset}",
+        on_click=_download,
+        args=(dataset,),
+    )
+
+
+def _download(dataset: str) -> None:
+    from genmodels.data import datasets
+
+    def do(progress: work.Progress) -> None:
+        datasets.load(dataset, "val", paths.data(), progress)
+
+    work.start(f"download {dataset}", DATASETS[dataset].title, do, long=True)
 
 
 def latents_csv(latents: "dict[str, Tensor]") -> bytes:
