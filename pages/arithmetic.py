@@ -5,7 +5,7 @@ import torch
 
 from genmodels import latent, pictures, posteriors
 from genmodels.ui import shared
-from genmodels.ui.endpoints import choose_latents, keep_buttons
+from genmodels.ui.endpoints import choose_latents, file_name, in_file_name, keep_buttons
 from genmodels.ui.shell import plain
 from genmodels.ui.widgets.player import player
 
@@ -78,7 +78,7 @@ if means:
                 width=84,
             )
 film = [pictures.enlarge(pictures.to_pil(frame), max(1, 224 // len(frame))) for frame in frames]
-name = f"{run.id}-arithmetic"
+name = file_name(run, "arithmetic", *map(in_file_name, START))
 shared.downloads(
     ("A - B + C as PNG", f"{name}.png", lambda: pictures.png(shared.crisp(last))),
     ("Way as GIF", f"{name}.gif", lambda: pictures.gif(film + film[-2:0:-1], 0.06)),

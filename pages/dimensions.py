@@ -8,7 +8,14 @@ import torch
 from genmodels import figures, pictures
 from genmodels.latent import Kept
 from genmodels.ui import address, dimensions_view, shared
-from genmodels.ui.endpoints import choose_latents, keep_buttons, read
+from genmodels.ui.endpoints import (
+    choose_latents,
+    file_name,
+    fingerprint,
+    in_file_name,
+    keep_buttons,
+    read,
+)
 from genmodels.ui.shell import PageEnd
 from genmodels.ui.widgets.traversals import traversals
 
@@ -94,10 +101,19 @@ st.plotly_chart(
     figures.dimensions(names, values, carried.dead[carried.order].tolist(), title),
     alt=f"{title} of {most} dimensions, {span}",
 )
-name = f"{run.id}-dimensions"
+of = f"changed {fingerprint(text)}" if text else in_file_name("a")
+name = file_name(run, "dimensions", of)
 shared.downloads(
-    ("Picture as PNG", f"{run.id}-picture.png", lambda: pictures.png(shared.crisp(picture))),
-    ("Rows as PNG", f"{name}.png", lambda: pictures.png(dimensions_view.sheet(rows, dimensions))),
+    (
+        "Picture as PNG",
+        file_name(run, "picture", of) + ".png",
+        lambda: pictures.png(shared.crisp(picture)),
+    ),
+    (
+        "Rows as PNG",
+        f"{name}-{count}-rows.png",
+        lambda: pictures.png(dimensions_view.sheet(rows, dimensions)),
+    ),
     (f"{names[0]} as GIF", f"{name}-{names[0]}.gif", lambda: dimensions_view.film(rows[0])),
     ("Numbers as CSV", f"{name}.csv", partial(dimensions_view.table, current, carried)),
 )

@@ -89,9 +89,13 @@ def show_form(run: Run) -> None:
         reason = "Your measurement is still running." if is_measuring() else ""
     except evaluation.EvaluationError as error:
         reason = sentence(error)
-    if right.button("Compute", type="primary", width="stretch", disabled=bool(reason)):
-        start_measuring(run, kind, samples)
-        st.rerun()
+    right.button(
+        "Compute",
+        type="primary",
+        width="stretch",
+        disabled=bool(reason),
+        on_click=start_measuring,
+    )
     st.caption(reason or estimate(run, kind, samples))
 
 

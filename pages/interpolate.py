@@ -5,7 +5,7 @@ from torch import inference_mode
 
 from genmodels import figures, latent, pictures
 from genmodels.ui import routes, shared
-from genmodels.ui.endpoints import choose_latents
+from genmodels.ui.endpoints import choose_latents, file_name, in_file_name
 from genmodels.ui.widgets.player import player
 
 FRAMES = 61
@@ -59,7 +59,7 @@ factor = max(1, 96 // frames.shape[1])
 row = pictures.enlarge(pictures.sprite(strip, STRIP), factor)
 st.image(row, width="stretch", alt=f"{STRIP} pictures from A to B, left to right")
 movie = [pictures.enlarge(pictures.to_pil(frame), factor * 2) for frame in frames]
-name = f"{run.id}-interpolation-{path}"
+name = file_name(run, "interpolation", path, *map(in_file_name, "ab"))
 shared.downloads(
     ("Strip as PNG", f"{name}.png", lambda: pictures.png(row)),
     ("Walk as GIF", f"{name}.gif", lambda: pictures.gif(movie + movie[-2:0:-1], 0.05)),

@@ -52,7 +52,7 @@ def choose_plane(run: Run, model, stored: Stored | None) -> tuple[Map | None, st
         for seed, (column, name) in enumerate(zip(st.columns(3), "ABC", strict=True))
     ]
     a, b, c = seeds
-    return map_view.through_seeds(run, model, (a, b, c)), f"{run.id}-{a}-{b}-{c}"
+    return map_view.through_seeds(run, model, (a, b, c)), f"{run.id}-seeds-{a}-{b}-{c}"
 
 
 def show_map(run: Run, stored: Stored | None) -> None:
@@ -111,9 +111,8 @@ def show_tsne(run: Run, stored: Stored) -> None:
         shared.empty(f"t-SNE needs {tsne.LEAST} posterior means; this run keeps fewer.")
     points = tsne.read(run)
     if points is None:
-        if not map_view.is_computing_tsne(run) and st.button("Compute t-SNE", type="primary"):
-            map_view.compute_tsne(run)
-            st.rerun()
+        if not map_view.is_computing_tsne(run):
+            st.button("Compute t-SNE", type="primary", on_click=map_view.compute_tsne)
         return
     st.plotly_chart(
         figures.scatter(points.numpy(), stored.labels, stored.classes),

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from browser import WAIT, Traffic, drag, open_page, pixels, serving
+from playwright.sync_api import expect
 
 import genmodels
 from genmodels import folders, runs
@@ -68,12 +69,14 @@ def test_a_picked_sample_becomes_the_start_of_a_walk(page, server):
     open_page(page, f"{server}/sample?model=gan-mnist&seed=3", "[role=option]")
     page.locator("[role=option]").nth(4).click()
     page.get_by_role("button", name="Keep as A").click()
-    page.wait_for_selector("[data-testid=stToast]")
+    page.get_by_alt_text("The picture of A, of the model gan-mnist").wait_for()
+    page.get_by_role("button", name="Keep as B").click()
+    page.get_by_alt_text("The picture of B, of the model gan-mnist").wait_for()
     page.get_by_role("link", name="Walk from A to B").click()
     page.wait_for_selector("canvas")
     z = genmodels.load("gan-mnist").sample_latents(5, seed=3)[4]
-    kept = page.get_by_role("textbox", name="Kept latent")
-    assert kept.input_value() == Kept.of(runs.find("gan-mnist"), z).text
+    kept = page.get_by_role("textbox", name="Kept latent").first
+    expect(kept).to_have_value(Kept.of(runs.find("gan-mnist"), z).text)
     page.get_by_alt_text("The picture of A").wait_for()
 
 

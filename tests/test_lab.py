@@ -11,6 +11,7 @@ from browser import open_page as open_in_browser
 from browser import pixels, serving
 from PIL import Image
 from streamlit.testing.v1 import AppTest
+from test_pages import wait_for_work
 
 import genmodels
 from genmodels import folders, latent, pictures, runs, weights
@@ -18,6 +19,8 @@ from genmodels.latent import Kept
 from genmodels.ui import curves_view, navigation, shared, shell
 
 APP = Path(navigation.__file__)
+ZEROS = f"vae-mnist~~{latent.to_text(torch.zeros(16))}"
+"""A latent of vae-mnist."""
 
 
 @pytest.fixture
@@ -103,6 +106,31 @@ def test_a_latent_of_a_model_that_is_gone_says_so(app):
     text = f"gone~00000000~{latent.to_text(torch.zeros(16))}"
     open_page(app, "interpolate", a_from="Kept", a_latent=text)
     assert "isn't here" in app.error[0].value.replace("\\", "")
+
+
+@pytest.mark.parametrize(
+    ("page", "query", "kept", "needed"),
+    [
+        ("sample", {"picture": "3"}, "", "A and another one as B"),
+        ("sample", {"picture": "3"}, "b", "A"),
+        ("sample", {"picture": "3"}, "a", "B"),
+        ("sample", {"picture": "3"}, "ab", ""),
+        ("map", {"model": "vae-mnist-2d", "at": "0,0"}, "b", "A"),
+        ("dimensions", {}, "", "B"),  # Its own start is A.
+        ("arithmetic", {}, "", ""),
+    ],
+)
+def test_a_walk_is_offered_once_it_has_both_ends(app, page, query, kept, needed):
+    for end in kept:
+        query = {**query, f"{end}_from": "Kept", f"{end}_latent": ZEROS}
+    wait_for_work(open_page(app, page, **{"model": "vae-mnist", **query}))
+    [link] = app.get("page_link")
+    assert link.proto.disabled == bool(needed)
+    assert link.proto.help == (f"Keep a picture as {needed} first." if needed else "")
+    if page == "sample" and kept == "b":
+        app.button(key="keep-a").click().run()
+        [link] = app.get("page_link")
+        assert not link.proto.disabled
 
 
 @pytest.mark.parametrize("query", [{}, {"a_latent": ""}])

@@ -358,6 +358,8 @@ def test_a_person_looks_around_and_chooses(page, mapped, runs_folder, tmp_path):
         assert "Chosen" in page.locator(".genmodels-live").inner_text()
         page.get_by_role("button", name="Keep as A").click()
         page.wait_for_selector("text=Kept as A.")
+        page.get_by_role("button", name="Keep as B").click()
+        page.get_by_alt_text("The picture of B").wait_for()
         page.get_by_text("Walk from A to B").click()
         page.wait_for_selector("text=Kept latent")
         assert not page.traffic.trouble

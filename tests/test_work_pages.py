@@ -93,7 +93,7 @@ def test_long_work_is_found_again_and_a_choice_is_kept(page, server):
     page.wait_for_url("**/sample**")
     chosen.wait_for()
 
-    open_page(page, f"{server}/evaluate?model=vae-mnist&samples=40", "text=Takes about")
+    open_page(page, f"{server}/evaluate?model=vae-mnist&samples=40", "text=Takes roughly")
     page.get_by_role("button", name="Compute").click()
     page.get_by_text("Measuring vae-mnist").or_(page.get_by_text("is measured")).first.wait_for()
     go(page, "Explore", "Sample")

@@ -1,5 +1,7 @@
 """The choice of a latent, kept in the address: a seed, a class mean, a real picture, or itself."""
 
+import re
+import zlib
 from typing import Any
 
 import streamlit as st
@@ -19,6 +21,9 @@ def keep_buttons(run: Run, chosen: Tensor) -> None:
     """Buttons that make a latent [latent_dim] of a run the A or the B of all pages, what these are
     now, and a way there."""
     text = Kept.of(run, chosen).text
+    for end in "ab":
+        _recall(end)
+    missing = [end.upper() for end in "ab" if not (address.is_bound(f"{end}_from") or _kept(end))]
     with st.container(horizontal=True, vertical_alignment="center"):
         for end in "ab":
             label = f"Keep as {end.upper()}"
@@ -29,6 +34,10 @@ def keep_buttons(run: Run, chosen: Tensor) -> None:
             label="Walk from A to B",
             icon=":material/east:",
             query_params={"model": run.id},
+            disabled=bool(missing),
+            help=f"Keep a picture as {' and another one as '.join(missing)} first."
+            if missing
+            else None,
         )
         for end in "ab":
             _show_kept(end)
@@ -40,10 +49,16 @@ def _keep(end: str, text: str) -> None:
     st.toast(f"Kept as {end.upper()}.", icon=":material/check:")
 
 
-def _show_kept(end: str) -> None:
-    """A small picture of what was kept as "a" or "b", and of which model it is.
+def _kept(end: str) -> str:
+    """What was kept as "a" or "b"; nothing where that was chosen in another way."""
+    kept = st.session_state.get(f"{end}_from") == KEPT
+    return st.session_state.get(f"{end}_latent", "") if kept else ""
 
-    Where the page's own widgets choose the latent, these show it.
+
+def _recall(end: str) -> None:
+    """Takes what was kept from the address, or puts it there.
+
+    Where the page's own widgets choose the latent, these do it.
     """
     source, name = f"{end}_from", f"{end}_latent"
     if address.is_bound(source):
@@ -51,10 +66,15 @@ def _show_kept(end: str) -> None:
     if address.came_back() or (name in st.query_params and name not in st.session_state):
         for key in (source, name):  # What the address says, as after a reload.
             st.session_state[key] = st.query_params.get(key, "")
-    text = st.session_state.get(name, "") if st.session_state.get(source) == KEPT else ""
+    text = _kept(end)
     for key, value in ((source, KEPT if text else ""), (name, text)):
         address.put(key, value)
-    if not text:
+
+
+def _show_kept(end: str) -> None:
+    """A small picture of what was kept as "a" or "b", and of which model it is."""
+    text = _kept(end)
+    if not text or address.is_bound(f"{end}_from"):
         return
     try:
         kept = Kept.read(text)
@@ -151,6 +171,32 @@ def _choose_latent(
         return _random(run, model, end, seed)
 
 
+def file_name(run: Run, *parts: str) -> str:
+    """What a file is of, in its name: of which model and of what, without an ending."""
+    return re.sub(r"[^A-Za-z0-9._]+", "-", "-".join([run.id, *parts]))
+
+
+def in_file_name(end: str) -> str:
+    """What the widgets of an end chose, as a part of a file's name."""
+    state = st.session_state
+    way = state[f"{end}_from"]
+    if way == CLASS:
+        return f"{end} class {state[f'{end}_class']}"
+    if way == IMAGE:
+        return f"{end} test image {state[f'{end}_image']}"
+    if way == KEPT:
+        return f"{end} kept {fingerprint(state[f'{end}_latent'])}"
+    seed, picture, spread = (state[f"{end}_{name}"] for name in ("seed", "picture", "spread"))
+    label = f" class {chosen}" if (chosen := state.get(f"{end}_label")) else ""
+    words = f"{end}{label} seed {seed} picture {picture}"
+    return words if spread == 1 else f"{words} spread {spread:g}"
+
+
+def fingerprint(text: str) -> str:
+    """Tells one latent's text from another's, in a file's name."""
+    return f"{zlib.crc32(text.encode()):08x}"
+
+
 def read(text: str, run: Run, key: str) -> tuple[Tensor, str]:
     """A latent [latent_dim] of the run that the page shows, from a text, and what it is in words.
 
@@ -231,7 +277,9 @@ def _test_image(run: Run, model: Any, end: str) -> tuple[Tensor, str]:
     number = st.number_input(
         "Number of the test image", 0, 9_999, 0, key=f"{end}_image", bind="query-params"
     )
-    images = shared.real_images(run.recipe)
+    # One offer to download them is enough.
+    first = all(st.session_state.get(f"{other}_from") != IMAGE for other in "abc" if other < end)
+    images = shared.real_images(run.recipe, offer=first)
     if images is None:
         raise LatentError(
             "a test image needs the pictures the run learnt from; choose another start."

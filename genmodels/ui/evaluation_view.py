@@ -9,7 +9,7 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from .. import data, evaluation, pictures, weights
+from .. import data, evaluation, pictures, runs, weights
 from ..data import Images
 from ..errors import GenmodelsError
 from ..evaluation import neighbours
@@ -101,7 +101,8 @@ class Measured(NamedTuple):
 
 
 IMAGES_PER_SECOND = {"inception": 20, "mnist": 500, "imagenette": 75}
-"""How many images two CPU cores turn into features, about; of a classifier by its data set."""
+"""How many images two free CPU cores turn into features, roughly; of a classifier by its data
+set."""
 
 
 def estimate(run: Run, kind: str, samples: int) -> str:
@@ -114,14 +115,19 @@ def estimate(run: Run, kind: str, samples: int) -> str:
     # The samples, the held-out images, as many training images as samples, and all of those.
     images = samples + val + min(samples, train) + train
     return (
-        f"Takes about **{duration(images / rate)}** on two CPU cores, and about "
-        f"{duration(samples / rate)} once the features of these real images are stored. You may "
-        "leave this page meanwhile."
+        f"Takes roughly **{duration(images / rate)}** on two free CPU cores, and roughly "
+        f"{duration(samples / rate)} once the features of these real images are stored. While it "
+        "runs, you see the time left on this machine. You can leave this page meanwhile."
     )
 
 
-def start_measuring(run: Run, kind: str, samples: int) -> None:
-    """Begins to measure a run into the cache."""
+def start_measuring() -> None:
+    """Begins to measure the chosen model into the cache. A callback, which asks what is chosen now:
+    a press may come before the page has been drawn down to the button."""
+    if is_measuring():
+        return
+    run = runs.find(st.session_state["model"])
+    kind, samples = st.session_state["features"], st.session_state["samples"]
 
     def do(progress: work.Progress) -> Measured:
         entries = evaluation.evaluate(run, kind, samples=samples, progress=progress)  # pyright: ignore[reportArgumentType]

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
+import streamlit as st
 import torch
 from torch import Tensor
 
-from .. import folders, latent, pictures, tsne, weights
+from .. import folders, latent, pictures, runs, tsne, weights
 from ..latent import FARTHEST, LatentError, Plane
 from ..posteriors import Stored
 from ..runs import Run
@@ -241,8 +242,10 @@ def points_csv(points: Tensor, stored: Stored) -> bytes:
     return file.getvalue().encode()
 
 
-def compute_tsne(run: Run) -> None:
-    """Begins t-SNE, into the cache."""
+def compute_tsne() -> None:
+    """Begins t-SNE of the chosen model, into the cache. A callback, which asks what is chosen now:
+    a press may come before the page has been drawn down to the button."""
+    run = runs.find(st.session_state["model"])
 
     def do(progress: work.Progress) -> None:
         folders.check_writable(folders.cache())

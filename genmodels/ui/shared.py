@@ -14,8 +14,8 @@ from .. import folders, own_pictures, pictures, runs
 from ..errors import DataError, RunError
 from ..recipes import DATASETS, Recipe
 from ..runs import Damaged, Run
-from . import address, runtime
-from .shell import PageEnd, plain, sentence
+from . import address, runtime, work
+from .shell import PageEnd, mistakes_in_place, plain, sentence
 
 MISSING = (
     "The model {} isn't here. It may have been deleted, or the link comes from another computer. "
@@ -329,11 +329,12 @@ def real_images(
     recipe: Recipe,
     split: Literal["train", "val"] = "val",
     without: str = "Without it this page shows what the model makes of its own samples.",
+    offer: bool = True,
 ) -> "Images | None":
     """A split of what a recipe learns from; None where that is not at hand.
 
-    For a data set there is then a button to download it. `without` says what the page can do
-    until then.
+    For a data set there is then a button to download it, with `offer`. `without` says what the
+    page can do until then.
     """
     from .. import data
 
@@ -348,13 +349,40 @@ def real_images(
     dataset = recipe.dataset
     title = DATASETS[dataset].title
     if not data.available(dataset):
-        st.info(
-            f"{title} is not on this machine (looked in {plain(str(folders.data()))}). {without}",
-            icon=":material/download:",
-        )
-        if not st.button(f"Download {title}", key=f"download-{dataset}"):
-            return None
+        if offer:
+            st.info(
+                f"{title} is not on this machine (looked in {plain(str(folders.data()))}). "
+                f"{without}",
+                icon=":material/download:",
+            )
+            _offer_download(dataset)
+        return None
     return _open_data(dataset, split)
+
+
+def _offer_download(dataset: str) -> None:
+    """A button that downloads a data set, and how far that is."""
+    task = work.find(f"download {dataset}")
+    if task is not None and not work.watch(task):
+        return
+    with mistakes_in_place():
+        if task is not None:
+            task.result()
+    st.button(
+        f"Download {DATASETS[dataset].title}",
+        key=f"download-{dataset}",
+        on_click=_download,
+        args=(dataset,),
+    )
+
+
+def _download(dataset: str) -> None:
+    from .. import data
+
+    def do(progress: work.Progress) -> None:
+        data.load(dataset, "val", folders.data(), progress)
+
+    work.start(f"download {dataset}", DATASETS[dataset].title, do, long=True)
 
 
 def latents_csv(latents: "dict[str, Tensor]") -> bytes:
