@@ -3,6 +3,7 @@
 import streamlit as st
 
 from genmodels.ui import picture_view, shared
+from genmodels.ui.picture_view import RESULT
 
 shared.heading(
     "Your picture",
@@ -14,11 +15,10 @@ with left:
     run = shared.choose_run()
     model = shared.model_of(run)
     chosen = picture_view.choose_picture(run)
-# By these keys the browser knows what to dim when another picture is on its way.
 if hasattr(model, "encode"):
-    with right, st.container(key="result"):
+    with right, st.container(key=RESULT):
         found = picture_view.show_reconstruction(run, model, chosen)
-    with st.container(key="result-latent"):
+    with st.container(key=f"{RESULT}-latent"):
         st.subheader("Its latent", anchor=False)
         left, right = st.columns(2, gap="large")
     with left:
@@ -31,9 +31,9 @@ if hasattr(model, "encode"):
     with right:
         picture_view.show_place(run, found.mean, chosen)
 else:
-    with right, st.container(key="result"):
+    with right, st.container(key=RESULT):
         picture_view.show_inversion(run, model, chosen)
 if hasattr(model, "discriminate"):
-    with st.container(key="result-opinion"):
+    with st.container(key=f"{RESULT}-opinion"):
         st.subheader("The discriminator's opinion", anchor=False)
         picture_view.show_opinion(run, model, chosen)

@@ -86,14 +86,15 @@
     [data-upload=sending] [class*=st-key-result] > *, [data-upload=working] [class*=st-key-result] [data-stale=true] {
       opacity: 0.25 !important; transition: none !important;
     }
-    [data-upload] .st-key-result::before {
-      content: "Working on your new picture …"; position: absolute; z-index: 1; inset: 4rem 0 auto;
+    [data-upload] :is(.st-key-result, .st-key-result-empty)::before {
+      content: "Working on your new picture …"; position: absolute; z-index: 1; inset: 1rem 0 auto;
       text-align: center; font-weight: 600;
     }
     .genmodels-refused {
       margin: 0.5rem 0 0; padding: 0.75rem 1rem; border-radius: 0.5rem; background: rgb(255 75 75 / 0.12);
     }`;
   const UPLOADER = "[data-testid=stFileUploader]";
+  const CHIP = "[data-testid=stFileChip]"; // a file in it
   const root = document.documentElement;
   let arrived = false; // the file, at the server
   let refusal = ""; // of the server, the last one
@@ -136,8 +137,10 @@
     for (const { addedNodes } of changes) if (refusal) addedNodes.forEach(putInWords);
     if (changes.some(({ target }) => target.closest?.(UPLOADER))) sayRefusals();
     const state = document.querySelector("[data-testid=stApp]")?.dataset.testScriptState;
-    if (root.dataset.upload === "sending" && arrived && state === "rerunRequested") root.dataset.upload = "working";
-    if (root.dataset.upload === "working" && state === "notRunning") delete root.dataset.upload;
+    if (root.dataset.upload === "sending" && arrived && state === "running") root.dataset.upload = "working";
+    // Where a file takes another's place, the page may be drawn without any in between.
+    const between = document.querySelector(".st-key-result-empty") && document.querySelector(`${UPLOADER} ${CHIP}`);
+    if (root.dataset.upload === "working" && state === "notRunning" && !between) delete root.dataset.upload;
   }).observe(document, { childList: true, subtree: true, attributeFilter: ["data-test-script-state"] });
 
   /** Puts the server's last refusal in the place of what Streamlit says of it. */
@@ -150,7 +153,7 @@
 
   function sayRefusals() {
     for (const uploader of document.querySelectorAll(UPLOADER)) {
-      const words = [...uploader.querySelectorAll("[data-testid=stFileChip] [role=alert]")].map((alert) => {
+      const words = [...uploader.querySelectorAll(`${CHIP} [role=alert]`)].map((alert) => {
         const name = alert.parentNode.querySelector("[data-testid=stFileChipName]").title;
         return `${name}: ${alert.textContent.replace(/^Error: /, "")}`;
       });

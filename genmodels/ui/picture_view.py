@@ -39,6 +39,9 @@ FILM = 252
 COMPARED = 500
 """Pictures of each kind that the discriminator judges."""
 NEAREST = 10
+RESULT = "result"
+"""What is below this key, or one that begins so, the browser dims while a file is on its way: see
+page.js."""
 ASKED = "search asked for"
 """In the session: a search is to begin."""
 LEAST = 3
@@ -107,7 +110,9 @@ def _upload(run: Run) -> inputs.Floats:
         )
     )
     if file is None:
-        shared.empty("Choose a picture first.")
+        # Also while a file takes another's place, which the browser then says here.
+        with st.container(key=f"{RESULT}-empty"):
+            shared.empty("Choose a picture first.")
     return _prepared(file.getvalue(), run.recipe.shape, digits)
 
 
