@@ -108,9 +108,9 @@ def tell(place: "DeltaGenerator", is_sound: Callable[[str, str], bool]) -> None:
         asked.pop(name, None)
     for name, words in list(asked.items()):
         # Where the page has no widget for it, or will only once A or B is to come from there.
-        if name.endswith(("_latent", "_from")) or name == "z":
-            if any(words) and not is_sound(name, words[-1]):
-                refuse(name)
+        is_latent = name.endswith(("_latent", "_from")) or name == "z"
+        if is_latent and any(words) and not is_sound(name, words[-1]):
+            refuse(name)
     if not refused:
         return
     sentences = []

@@ -103,19 +103,20 @@
     document.head.append(Object.assign(document.createElement("style"), { textContent: STYLE }));
   });
   for (const kind of ["change", "drop"]) {
-    addEventListener(kind, ({ target, dataTransfer }) => {
+    addEventListener(kind, (/** @type {any} */ { target, dataTransfer }) => {
       if (!target.closest?.(UPLOADER) || !(dataTransfer ?? target).files?.length) return;
       [root.dataset.upload, arrived] = ["sending", false];
     }, true);
   }
 
   const { open } = XMLHttpRequest.prototype;
-  XMLHttpRequest.prototype.open = function (method, url, ...more) {
+  XMLHttpRequest.prototype.open = function (/** @type {any[]} */ ...request) {
+    const [method, url] = request;
     if (method === "PUT" && String(url).includes("/_stcore/upload_file/")) {
       const note = () => { [arrived, refusal] = [true, whyRefused(this)]; };
       for (const kind of ["load", "error"]) this.addEventListener(kind, note);
     }
-    return open.call(this, method, url, ...more);
+    return open.apply(this, request);
   };
 
   function whyRefused(request) {
@@ -135,8 +136,8 @@
 
   new MutationObserver((changes) => {
     for (const { addedNodes } of changes) if (refusal) addedNodes.forEach(putInWords);
-    if (changes.some(({ target }) => target.closest?.(UPLOADER))) sayRefusals();
-    const state = document.querySelector("[data-testid=stApp]")?.dataset.testScriptState;
+    if (changes.some(({ target }) => /** @type {Element} */ (target).closest?.(UPLOADER))) sayRefusals();
+    const state = /** @type {HTMLElement} */ (document.querySelector("[data-testid=stApp]"))?.dataset.testScriptState;
     if (root.dataset.upload === "sending" && arrived && state === "running") root.dataset.upload = "working";
     // Where a file takes another's place, the page may be drawn without any in between.
     const between = document.querySelector(".st-key-result-empty") && document.querySelector(`${UPLOADER} ${CHIP}`);
@@ -154,7 +155,7 @@
   function sayRefusals() {
     for (const uploader of document.querySelectorAll(UPLOADER)) {
       const words = [...uploader.querySelectorAll(`${CHIP} [role=alert]`)].map((alert) => {
-        const name = alert.parentNode.querySelector("[data-testid=stFileChipName]").title;
+        const name = /** @type {HTMLElement} */ (alert.parentNode.querySelector("[data-testid=stFileChipName]")).title;
         return `${name}: ${alert.textContent.replace(/^Error: /, "")}`;
       });
       let place = uploader.querySelector(".genmodels-refused");
