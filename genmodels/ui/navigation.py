@@ -27,6 +27,13 @@ PAGES = (
     ("Measure", "evaluate", "FID", "straighten"),
 )
 
+
+def _is_sound(name: str, latent: str) -> bool:
+    from . import endpoints  # Which loads torch.
+
+    return endpoints.is_sound(name, latent)
+
+
 if __name__ == "__main__":
     # Streamlit would serve the file under an address that browsers ask for again on each page.
     icon = formats.content_url(Path(__file__).with_name("icon.png").read_bytes(), "png")
@@ -48,9 +55,3 @@ if __name__ == "__main__":
     training_view.announce()
     address.tell(unusable, _is_sound)
     address.leave()
-
-
-def _is_sound(name: str, latent: str) -> bool:
-    from . import endpoints  # Which loads torch.
-
-    return endpoints.is_sound(name, latent)

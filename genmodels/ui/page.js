@@ -116,7 +116,7 @@
       const note = () => { [arrived, refusal] = [true, whyRefused(this)]; };
       for (const kind of ["load", "error"]) this.addEventListener(kind, note);
     }
-    return open.apply(this, request);
+    return open.apply(this, /** @type {any} */ (request));
   };
 
   function whyRefused(request) {
