@@ -1,4 +1,5 @@
-"""Streamlit's main script: page settings, navigation, and the page that was asked for."""
+"""Streamlit's main script: page settings, navigation, and the page that was asked for. It is run as a
+file, so its imports are absolute."""
 
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import streamlit as st
 
 from genmodels.data import formats
 
-from . import address, lesson_link, shell, tour, training_view
+from genmodels.ui import address, lesson_link, shell, tour, training_view
 
 # Section, file in pages/, title, icon.
 PAGES = (
@@ -29,7 +30,7 @@ PAGES = (
 
 
 def _is_sound(name: str, latent: str) -> bool:
-    from . import endpoints  # Which loads torch.
+    from genmodels.ui import endpoints  # Which loads torch.
 
     return endpoints.is_sound(name, latent)
 
