@@ -1,12 +1,13 @@
-"""Streamlit's main script: page settings, navigation, and the page that was asked for. It is run as a
-file, so its imports are absolute."""
+"""Streamlit's main script: page settings, navigation, and the page that was asked for.
+
+It is run as a file, so its imports are absolute.
+"""
 
 from pathlib import Path
 
 import streamlit as st
 
 from genmodels.data import formats
-
 from genmodels.ui import address, lesson_link, shell, tour, training_view
 
 # Section, file in pages/, title, icon.
