@@ -7,4 +7,4 @@ from genmodels.training.command import main
 
 if __name__ == "__main__":
     terminal.prepare()
-    sys.exit(main(sys.argv[1:], "train.py"))
+    sys.exit(main(sys.argv[1:]))

@@ -41,7 +41,10 @@ def main(arguments: Sequence[str]) -> int:
             f"there is no command {arguments[0]!r}; name one of {', '.join(COMMANDS)}."
         )
     module, _ = COMMANDS[arguments[0]]
-    return importlib.import_module(f".{module}", __package__).main(arguments[1:])
+    act = importlib.import_module(f".{module}", __package__).main
+    if arguments[0] == "train":  # Which train.py starts too.
+        return act(arguments[1:], f"{PROGRAM} train")
+    return act(arguments[1:])
 
 
 def run() -> None:

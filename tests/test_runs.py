@@ -637,7 +637,7 @@ def test_a_run_that_cannot_be_written_is_not_measured(make_run, monkeypatch, cap
 
 
 def test_the_tables_are_not_written_where_they_cannot_be(unwritable, capsys):
-    assert tables.main(unwritable / "README.md") == 2
+    assert tables.main(["--file", str(unwritable / "README.md")]) == 2
     assert str(unwritable) in capsys.readouterr().err
 
 

@@ -18,7 +18,7 @@ from genmodels.recipes import RECIPES, Recipe
 from . import processes
 from .progress import Stopped
 
-PROGRAM = "genmodels train"
+PROGRAM = "train.py"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,7 @@ def train(arguments: Sequence[str], program: str) -> tuple[int, str]:
             folder.rmdir()
         return 2, f"{program}: {error}"
     except Stopped as stopped:
-        start = "python train.py" if program == "train.py" else program
+        start = "python train.py" if program == PROGRAM else program
         if processes.WORLD > 1:
             start = f"torchrun --nproc-per-node {processes.LOCAL_WORLD} train.py"
         return 130, f"{stopped}; go on with: {start} {name} --run-dir {folder} --resume"
