@@ -140,7 +140,7 @@ def write_model(copy: Path, persistent: bool) -> None:
 def test_a_family_added_as_the_readme_says_is_trained_and_used(copy):
     readme = (paths.REPOSITORY / "README.md").read_text("utf-8")
     recipe = readme.partition("- **Another family**")[2].partition("\n\n")[0]
-    for name in ("FAMILIES", "RECIPES", "build", "decode", "encode", "turns", "measure"):
+    for name in ("FAMILIES", "RECIPES", "decode", "encode", "turns", "measure"):
         assert f"`{name}`" in recipe
     for name in ("optimizer_options", "averaged", "weight_average", "recordable = False"):
         assert f"`{name}`" in recipe
