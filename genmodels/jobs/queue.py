@@ -2,8 +2,8 @@
 over Redis for the workers of several machines.
 
 A message is a run's name, as JSON. What a crash lost is put back from the run folders, which say
-what waits: when a worker starts, when the queue can be reached again, and when its file was
-damaged.
+what waits: when a worker starts and after each of its trainings, when the queue can be reached
+again, and when its file was damaged.
 """
 
 import json

@@ -80,12 +80,13 @@ def work(name: str, parent: int | None = None) -> None:
             begun = False
             while True:
                 try:
-                    if not begun:  # Or the queue could not be reached, and may have lost something.
+                    if not begun:  # The queue may have lost something.
                         queue.put_back()
                         begun = True
                     run_id = queue.take()
                     if run_id is not None:
                         train(run_id)
+                        begun = False  # Meanwhile a Redis may have been started anew.
                     elif parent and os.getppid() != parent:
                         return
                     else:
