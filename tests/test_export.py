@@ -236,7 +236,7 @@ def test_all_that_is_named_is_there(written):
 def refusal(capsys, *arguments: str) -> str:
     assert site.main(arguments) == 2
     said = capsys.readouterr().err
-    (sentence,) = [line for line in said.splitlines() if line.startswith("export: ")]
+    (sentence,) = [line for line in said.splitlines() if line.startswith("genmodels export: ")]
     return sentence
 
 
