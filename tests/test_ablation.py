@@ -40,7 +40,7 @@ def test_an_unknown_ladder_is_told_in_a_sentence(capsys):
     with pytest.raises(RecipeError, match="there is no ladder 'vae'"):
         ablation.trials("vae")
     assert ablation.main(["vae"]) == 2
-    assert capsys.readouterr().err.startswith("ablation: there is no ladder")
+    assert capsys.readouterr().err.startswith("genmodels ablation: there is no ladder")
 
 
 def test_a_step_is_kept_without_its_weights(make_run, monkeypatch, tmp_path):
