@@ -14,6 +14,7 @@ from ..latent import Kept, LatentError
 from ..runs import Run
 from . import address, shared, shell
 
+WALK = "Walk from A to B"
 RANDOM, CLASS, IMAGE, KEPT = "Random", "Class mean", "Test image", "Kept"
 
 
@@ -29,16 +30,23 @@ def keep_buttons(run: Run, chosen: Tensor) -> None:
             label = f"Keep as {end.upper()}"
             # A callback: on some pages the widgets of A and B are drawn already.
             st.button(label, key=f"keep-{end}", on_click=_keep, args=(end, text))
-        st.page_link(
-            shell.page("interpolate"),
-            label="Walk from A to B",
-            icon=":material/east:",
-            query_params={"model": run.id},
-            disabled=bool(missing),
-            help=f"Keep a picture as {' and another one as '.join(missing)} first."
-            if missing
-            else None,
-        )
+        if missing:
+            # Not a grey link, which a screen reader would still take for a link.
+            st.button(
+                WALK,
+                key="walk",
+                type="tertiary",
+                icon=":material/east:",
+                disabled=True,
+                help=f"Keep a picture as {' and another one as '.join(missing)} first.",
+            )
+        else:
+            st.page_link(
+                shell.page("interpolate"),
+                label=WALK,
+                icon=":material/east:",
+                query_params={"model": run.id},
+            )
         for end in "ab":
             _show_kept(end)
 
