@@ -16,7 +16,7 @@ COMMANDS = {
     "pack": ("export.packing", "Makes a finished run small enough to ship."),
     "ablation": ("training.ablation", "Trains and measures one change after another."),
     "worker": ("jobs.command", "Trains what waits in the queue."),
-    "tables": ("export.tables", "Writes the tables of the shipped runs anew."),
+    "tables": ("export.tables", "Updates the README's tables from the built-in models."),
 }
 """The module of each command, loaded when it is asked for, and what it does."""
 HELP = "\n".join(

@@ -490,7 +490,7 @@ def open_set(set_id: str) -> PictureSet:
             raise ValueError(f"format {plain['format']!r}")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(
-            f"there is no picture set {set_id!r}: it was deleted, or made elsewhere; make it "
+            f"the picture set {set_id!r} doesn't exist: it was deleted, or made elsewhere. Make it "
             "again from its folder or zip."
         ) from error
     except (ValueError, OSError) as error:
@@ -541,7 +541,9 @@ def delete(set_id: str) -> None:
     """Deletes a set. Raises DataError while a run learns from it or waits to."""
     folder = _folder(set_id)
     if not folder.is_dir():
-        raise DataError(f"there is no picture set {set_id!r} to delete.")
+        raise DataError(
+            f"the picture set {set_id!r} doesn't exist: it may have been deleted already."
+        )
     for run in learners(set_id):
         if run.status().state in ("waiting", "training"):
             raise DataError(f"{run.id} learns from {set_id}; stop that training first.")
@@ -722,7 +724,7 @@ def open_picture(content: bytes, least: int) -> Image.Image:
             return _decode(content, kind, least)
         except (UnfitPicture, Image.DecompressionBombError):
             raise
-        except Exception:
+        except Exception:  # As below. Large text or profiles in a PNG don't spoil its pixels.
             if kind != "PNG":
                 raise
             return _decode(_bare_png(content), kind, least)

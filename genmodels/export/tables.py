@@ -121,7 +121,7 @@ def picture(run: Run) -> str:
 
 
 def ablations() -> str:
-    """What each means buys, a table for each ladder that was climbed."""
+    """What each change contributes: a table for each ladder that was trained."""
     tables = [
         f"From `{name}`, epochs of each step: {ablation.EPOCHS[name]}\n\n{ablation.table(name)}"
         for name in ablation.LADDERS

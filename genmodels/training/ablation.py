@@ -1,4 +1,4 @@
-"""What each means buys: `python -m genmodels ablation vae-mnist`.
+"""What each change contributes: `python -m genmodels ablation vae-mnist`.
 
 A ladder begins with a recipe of the report and adds one means after another, each trained for
 equally many epochs. With `seeds`, whole recipes are trained from several seeds.

@@ -96,11 +96,11 @@ def csv(curves: Curves) -> bytes:
 
 
 def ablations() -> None:
-    """What each means buys: the steps from a recipe of the report to a better one."""
+    """What each change contributes: the steps from a baseline recipe to the improved one."""
     ladders = {name: steps for name in ablation.LADDERS if (steps := ablation.kept(name))}
     if not ladders:
         return
-    st.subheader("What each means buys", anchor=False)
+    st.subheader("What each change contributes", anchor=False)
     name = st.segmented_control(
         "From the report's", list(ladders), default=next(iter(ladders)), required=True, key="ladder"
     )
@@ -110,7 +110,7 @@ def ablations() -> None:
         f"Each step adds one means to the step before and is trained for "
         f"{epochs} epoch{'s' * (epochs != 1)}. Below "
         "each: the distance of 10,000 samples from real pictures on our classifier's features "
-        "(the less the better), precision (are they like real ones?) and recall (are all kinds "
+        "(lower is better), precision (are they like real ones?) and recall (are all kinds "
         "there?)."
     )
     for number, (column, run) in enumerate(zip(st.columns(len(steps)), steps, strict=True)):

@@ -1,7 +1,5 @@
 """Measurements of runs: the table, a computation to watch and stop, the nearest images."""
 
-import time
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -76,21 +74,6 @@ def row(run: Run, entry: evaluation.Entry) -> dict[str, Any]:
         "real": real.strip(),
         "created": entry["created"],
     }
-
-
-def progress_bar() -> Callable[[str, int, int], None]:
-    """A bar that tells what is done, how far it is and how long it will take."""
-    bar = st.progress(0.0, "Loading")
-    clock = {"what": "", "since": 0.0}
-
-    def progress(what: str, done: int, total: int) -> None:
-        if what != clock["what"]:
-            clock.update(what=what, since=time.monotonic())
-        spent = time.monotonic() - clock["since"]
-        left = f" · {duration(spent / done * (total - done))} left" if done else ""
-        bar.progress(min(1.0, done / max(1, total)), f"{what}: {done:,} of {total:,}{left}")
-
-    return progress
 
 
 class Measured(NamedTuple):
