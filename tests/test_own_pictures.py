@@ -931,6 +931,16 @@ def test_zips_that_are_looked_through_have_so_much_room_in_all(app, monkeypatch)
     assert "**dogs**: 20 pictures" in [text.value for text in app.markdown]
 
 
+def test_of_zips_that_are_replaced_only_the_last_two_are_kept(app):
+    """Streamlit keeps what callbacks hold as long as a session."""
+    gc.collect()
+    before = set(map(id, view._zips))
+    for number in range(4):
+        uploaded(app, zipped(many(20)).getvalue(), f"cats{number}.zip")
+    gc.collect()
+    assert len({id(file) for file in view._zips} - before) <= 2
+
+
 def test_what_is_left_out_copied_or_too_few_is_said_before_a_set_is_made_and_after(app):
     files = many(20) | {"again.png": picture(3), "a.heic": HEIC}
     uploaded(app, zipped(files).getvalue())

@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import IO, NamedTuple
 
@@ -39,6 +39,16 @@ LOOK, MAKE = "pictures-look", "pictures-make"
 """The kinds of work: a look through a zip, and the set made of one. One may wait for the other."""
 
 
+@dataclass(eq=False)
+class Offer:
+    """What is offered to be made a set of; nothing once it is made, discarded or long replaced.
+
+    Streamlit keeps what callbacks hold as long as the session, so they hold this.
+    """
+
+    found: "Found | None"
+
+
 @dataclass
 class Chooser:
     """What a session's chooser begins with and says.
@@ -62,9 +72,19 @@ class Chooser:
     presses: int = 0
     """How many sets were begun: what comes of each is brought into view."""
 
+    offers: list[Offer] = field(default_factory=list)
+    """The last two that were drawn: a press may be on one that was just replaced."""
+
     @property
     def key(self) -> str:
         return f"{PARAMETER}-{self.number}"
+
+    def offer(self, found: "Found") -> Offer:
+        if not self.offers or self.offers[-1].found is not found:
+            for old in self.offers[:-1]:
+                old.found = None
+            self.offers = [*self.offers[-1:], Offer(found)]
+        return self.offers[-1]
 
     @property
     def uploader(self) -> str:
@@ -264,7 +284,7 @@ def _take(making: work.Task) -> None:
 
 def _offer(found: Found, dataset: str, disabled: bool, busy: bool) -> None:
     """What was found in a zip, and the button that makes a set of it."""
-    look = found.look
+    look, offer = found.look, chooser().offer(found)
     with st.container(border=True):
         several = len(look.classes) > 1
         many = f"{look.count:,} pictures" + (f" in {len(look.classes)} classes" if several else "")
@@ -291,15 +311,15 @@ def _offer(found: Found, dataset: str, disabled: bool, busy: bool) -> None:
                 disabled=disabled or busy,
                 help="Another set is being made. Wait until it is ready." if busy else None,
                 on_click=_make_in_background,
-                args=(found,),
+                args=(offer,),
             )
-            st.button("Discard", on_click=_discard, args=(found,))
+            st.button("Discard", on_click=_discard, args=(offer,))
 
 
-def _make_in_background(found: Found) -> None:
-    this, making = chooser(), work.find(MAKE)
+def _make_in_background(offer: Offer) -> None:
+    this, making, found = chooser(), work.find(MAKE), offer.found
     # Streamlit may call this again, as above.
-    if why_not() or (making and making.key is found):
+    if why_not() or found is None or (making and making.key is found):
         return
     # At once, and wherever on the page one is: what follows may take a while.
     st.toast(f"Making a set of {plain(found.look.title)} …", icon=":material/hourglass_top:")
@@ -311,15 +331,15 @@ def _make_in_background(found: Found) -> None:
     this.presses += 1
     make = partial(_make, found.look, visitor.key(), is_teacher())
     work.start(MAKE, f"Preparing {found.look.title}", make, key=found, long=True)
-    _discard(found)
+    _discard(offer)
 
 
-def _discard(found: Found) -> None:
+def _discard(offer: Offer) -> None:
     """Forgets what was found in a zip; not another zip, which may have come since."""
-    chooser().said = None
-    looking = work.find(LOOK)
-    if looking and looking.over.is_set() and looking.result() is found:
+    this, looking, found = chooser(), work.find(LOOK), offer.found
+    if found and looking and looking.over.is_set() and looking.result() is found:
         work.forget(LOOK)
+    this.said = offer.found = None
 
 
 def _warn(warnings: list[str]) -> None:

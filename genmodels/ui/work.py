@@ -166,6 +166,12 @@ def forget(kind: str) -> None:
         task.stop()
 
 
+def _stop(kind: str) -> None:
+    task = find(kind)
+    if task:
+        task.stop()
+
+
 def watch(task: Task, live: Callable[[], None] | None = None) -> bool:
     """Whether it is over. Until then it is shown, with a button that stops it, and the page runs
     again when it is. `live` draws what there is so far."""
@@ -229,7 +235,9 @@ def _view(task: Task, live: Callable[[], None] | None) -> None:
         key=f"stop-{task.kind}",
         icon=":material/stop:",
         disabled=task.stopped,
-        on_click=task.stop,
+        # Not of the task itself: Streamlit keeps what callbacks hold as long as the session.
+        on_click=_stop,
+        args=(task.kind,),
     )
     if live:
         live()
