@@ -931,14 +931,16 @@ def test_zips_that_are_looked_through_have_so_much_room_in_all(app, monkeypatch)
     assert "**dogs**: 20 pictures" in [text.value for text in app.markdown]
 
 
-def test_of_zips_that_are_replaced_only_the_last_two_are_kept(app):
+@pytest.mark.parametrize("button", ["Discard", "Make this set"])
+def test_a_zip_is_let_go_once_nothing_can_be_made_of_it(app, button):
     """Streamlit keeps what callbacks hold as long as a session."""
     gc.collect()
     before = set(map(id, view._zips))
-    for number in range(4):
-        uploaded(app, zipped(many(20)).getvalue(), f"cats{number}.zip")
+    uploaded(app, zipped(many(20)).getvalue())
+    assert {id(file) for file in view._zips} - before
+    worked(pressed(app, button))
     gc.collect()
-    assert len({id(file) for file in view._zips} - before) <= 2
+    assert not {id(file) for file in view._zips} - before
 
 
 def test_what_is_left_out_copied_or_too_few_is_said_before_a_set_is_made_and_after(app):

@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import IO, NamedTuple
 
@@ -41,7 +41,7 @@ LOOK, MAKE = "pictures-look", "pictures-make"
 
 @dataclass(eq=False)
 class Offer:
-    """What is offered to be made a set of; nothing once it is made, discarded or long replaced.
+    """What is offered to be made a set of; nothing once it is made or discarded.
 
     Streamlit keeps what callbacks hold as long as the session, so they hold this.
     """
@@ -72,19 +72,9 @@ class Chooser:
     presses: int = 0
     """How many sets were begun: what comes of each is brought into view."""
 
-    offers: list[Offer] = field(default_factory=list)
-    """The last two that were drawn: a press may be on one that was just replaced."""
-
     @property
     def key(self) -> str:
         return f"{PARAMETER}-{self.number}"
-
-    def offer(self, found: "Found") -> Offer:
-        if not self.offers or self.offers[-1].found is not found:
-            for old in self.offers[:-1]:
-                old.found = None
-            self.offers = [*self.offers[-1:], Offer(found)]
-        return self.offers[-1]
 
     @property
     def uploader(self) -> str:
@@ -284,7 +274,7 @@ def _take(making: work.Task) -> None:
 
 def _offer(found: Found, dataset: str, disabled: bool, busy: bool) -> None:
     """What was found in a zip, and the button that makes a set of it."""
-    look, offer = found.look, chooser().offer(found)
+    look, offer = found.look, Offer(found)
     with st.container(border=True):
         several = len(look.classes) > 1
         many = f"{look.count:,} pictures" + (f" in {len(look.classes)} classes" if several else "")
