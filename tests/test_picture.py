@@ -437,7 +437,7 @@ def test_models_of_own_pictures_take_uploads_as_their_training_did(app, monkeypa
     assert not app.exception
     assert "−ELBO" in texts(app)
     app.segmented_control(key="source").set_value("Test image").run()
-    assert "no picture set" in texts(app)
+    assert "it was deleted, or made elsewhere" in texts(app)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

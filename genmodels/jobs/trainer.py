@@ -6,7 +6,7 @@ It goes on where the run is. What is wrong it says in its last line, which becom
 import sys
 from pathlib import Path
 
-from genmodels import paths, runs, terminal
+from genmodels import paths, recipes, runs, terminal
 from genmodels.errors import GenmodelsError
 from genmodels.training.progress import Stopped
 
@@ -15,12 +15,14 @@ def main(folder: Path) -> int:
     """Gives the exit status: 0 done, 2 refused, 130 stopped."""
     try:
         run = runs.open_run(folder)
+        name = run.info["recipe_name"] or ""
+        recipes.named(name)
         paths.check_writable(folder)
         run.check_resume(run.recipe.epochs)
         # Only now, so that a refusal is told at once: torch takes seconds to load.
         from genmodels.training import loop
 
-        loop.fit(run.info["recipe_name"] or "", run.recipe, folder, resume=True)
+        loop.fit(name, run.recipe, folder, resume=True)
     except GenmodelsError as error:
         print(error, file=sys.stderr)
         return 2

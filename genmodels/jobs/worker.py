@@ -85,8 +85,9 @@ def work(name: str, parent: int | None = None) -> None:
                         begun = True
                     run_id = queue.take()
                     if run_id is not None:
-                        train(run_id)
-                        begun = False  # Meanwhile a Redis may have been started anew.
+                        # Meanwhile a Redis may have been restarted. Not after a refusal: what
+                        # nobody can train would come first again and again.
+                        begun = not train(run_id)
                     elif parent and os.getppid() != parent:
                         return
                     else:
@@ -99,8 +100,8 @@ def work(name: str, parent: int | None = None) -> None:
         raise JobError(f"a worker named {name} is at work; give this one another name.") from error
 
 
-def train(run_id: str) -> None:
-    """Trains a run that waits; nothing where it does not, or another worker has it.
+def train(run_id: str) -> bool:
+    """Trains a run that waits, and says so; not where it does not, or another worker has it.
 
     Raises JobError for limits that are none, before anything is started.
     """
@@ -109,12 +110,14 @@ def train(run_id: str) -> None:
         run = runs.find(run_id)
     except RunError as error:
         log.info("%r is not trained here: %s", run_id, error)
-        return
+        return False
+    trained = False
     try:
         while run.path.exists() and run.status().state == "waiting":
             # Whoever changes it, in the app, has it for a moment only.
             with contextlib.suppress(Timeout), runs.claim(run.path).acquire(timeout=1) as claim:
                 if run.path.exists() and run.status().state == "waiting":
+                    trained = True
                     process = _spawn(run, claim)
                     try:
                         _attend(run.path, process)
@@ -128,6 +131,7 @@ def train(run_id: str) -> None:
         if run.status().state == "waiting":  # Not even that could be written.
             raise
         log.warning("%s could not be trained: %s", run_id, error)
+    return trained
 
 
 def adopt(name: str) -> None:
