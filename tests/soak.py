@@ -24,7 +24,7 @@ from pathlib import Path
 import psutil
 from browser import CHROMIUM, FLAGS
 from conftest import write_mnist
-from soak_place import PATIENCE, Place, eventually, own_runs
+from soak_place import PATIENCE, TRAINER, WORKER, Place, eventually, own_runs
 from streamlit.proto.Alert_pb2 import Alert
 
 from benchmarks.server import join
@@ -143,12 +143,12 @@ class Soak(Place):
                 await session.socket.close()
 
     def kill_trainer(self) -> None:
-        if not self.processes("train.py"):
+        if not self.processes(TRAINER):
             raise Nothing
-        self.kill("train.py")
+        self.kill(TRAINER)
 
     def kill_worker(self) -> None:
-        self.kill("genmodels.jobs")
+        self.kill(WORKER)
 
     def kill_app(self) -> None:
         self.kill("streamlit")

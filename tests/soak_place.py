@@ -20,6 +20,8 @@ from genmodels.runs import Damaged, Run
 
 PATIENCE = 300
 """Seconds in which what was killed has to be in order again."""
+WORKER, TRAINER = "genmodels worker", "genmodels.jobs.trainer"
+"""Parts of their commands."""
 MOST_MEMORY = 2_500_000_000
 """Bytes the app may take."""
 
@@ -116,12 +118,10 @@ class Place:
     def in_order(self) -> bool:
         """Whether trainings and processes are one to one, and no process waits to be collected."""
         ours = self.processes()
-        trainers = [
-            word.split("=")[1] for p in self.processes("train.py") for word in words(p)[-1:]
-        ]
+        trainers = [word for p in self.processes(TRAINER) for word in words(p)[-1:]]
         training = [str(run.path) for run in jobs.training()]
         dead = [process for process in ours if zombies(process)]
-        alone = len(self.processes("genmodels.jobs")) == 1 and len(self.processes("streamlit")) == 1
+        alone = len(self.processes(WORKER)) == 1 and len(self.processes("streamlit")) == 1
         return len(trainers) < 2 and set(training) <= set(trainers) and not dead and alone
 
     def end(self) -> None:
@@ -129,7 +129,7 @@ class Place:
         for run in own_runs():
             if run.status().state in ("waiting", "training"):
                 jobs.stop(run)
-        eventually(lambda: not self.processes("train.py"), "the trainings end")
+        eventually(lambda: not self.processes(TRAINER), "the trainings end")
         assert self.app
         self.app.terminate()
         self.app.wait(PATIENCE)
